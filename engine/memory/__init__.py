@@ -1,0 +1,1 @@
+"""What a model takes, by part and device: the ledger, and the verdict whether it fits."""

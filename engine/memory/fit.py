@@ -1,0 +1,121 @@
+"""Does it fit: a ledger against the memory that is free, as a verdict, a sentence, and what would help.
+
+“Tight” is an answer of its own: with less than a twentieth to spare some systems do not fail, they crawl.
+Source: the margin is the practice of llama.cpp's own fit (1 GiB, or a share of the device).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.base.errors import Remedy, RemedyKind
+from engine.base.fields import Value
+from engine.memory.ledger import DeviceLedger, Ledger, Part
+
+TIGHT_SHARE = 0.05
+"""Less than this share of a memory left free is tight."""
+
+N_CTX_STEP = 256
+
+
+class Fits(enum.Enum):
+    """Whether a load fits in what is free now."""
+
+    YES = "yes"
+    TIGHT = "tight"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer: the worst device decides.
+
+    Attributes:
+        fits: the answer.
+        device: the device that decides.
+        needed_bytes, free_bytes: on that device; free is None when unknown.
+        advice: what would help, as buttons, best first; empty when it fits.
+    """
+
+    fits: Fits
+    device: str
+    needed_bytes: int
+    free_bytes: int | None
+    advice: tuple[Remedy, ...]
+
+
+def judge(ledger: Ledger, options: Mapping[str, Value], *, freed_bytes: int = 0) -> Verdict:
+    """Compare a ledger with what is free.
+
+    Args:
+        ledger: predicted.
+        options: the load options it was predicted with.
+        freed_bytes: RAM that will be free once the model that is loaded now is gone.
+    """
+    worst: tuple[Fits, DeviceLedger] | None = None
+    order = (Fits.YES, Fits.UNKNOWN, Fits.TIGHT, Fits.NO)
+    for index, device in enumerate(ledger.devices):
+        fits = _fits(device, freed_bytes if index == 0 else 0)
+        if worst is None or order.index(fits) > order.index(worst[0]):
+            worst = (fits, device)
+    assert worst is not None
+    fits, device = worst
+    free = None if device.free_bytes is None else device.free_bytes + (freed_bytes if device is ledger.devices[0] else 0)
+    advice = _advice(ledger, device, options, free) if fits in (Fits.NO, Fits.TIGHT) else ()
+    return Verdict(fits, device.name, device.sum_bytes, free, advice)
+
+
+def largest_n_ctx(shorter: Ledger, longer: Ledger, *, freed_bytes: int = 0) -> int | None:
+    """The largest context that fits, from two ledgers of the same model at different contexts, to 256 tokens.
+
+    The cache grows linearly, and so does the rest but for steps; the straight line through the two is exact for the
+    cache. None when a free memory is unknown; 0 when not even the smallest context fits.
+    """
+    if longer.n_ctx <= shorter.n_ctx:
+        return None
+    best: float | None = None
+    for index, (low, high) in enumerate(zip(shorter.devices, longer.devices, strict=True)):
+        if low.free_bytes is None:
+            return None
+        room = (low.free_bytes + (freed_bytes if index == 0 else 0)) * (1 - TIGHT_SHARE)
+        slope = (high.sum_bytes - low.sum_bytes) / (longer.n_ctx - shorter.n_ctx)
+        if slope <= 0:
+            if low.sum_bytes > room:
+                return 0
+            continue
+        limit = shorter.n_ctx + (room - low.sum_bytes) / slope
+        best = limit if best is None else min(best, limit)
+    if best is None:
+        return None
+    return max(0, int(best) // N_CTX_STEP * N_CTX_STEP)
+
+
+def _fits(device: DeviceLedger, freed_bytes: int) -> Fits:
+    if device.free_bytes is None:
+        return Fits.UNKNOWN
+    free = device.free_bytes + freed_bytes
+    if device.sum_bytes > free:
+        return Fits.NO
+    total = device.total_bytes or free
+    return Fits.TIGHT if free - device.sum_bytes < TIGHT_SHARE * total else Fits.YES
+
+
+def _advice(
+    ledger: Ledger, device: DeviceLedger, options: Mapping[str, Value], free_bytes: int | None
+) -> tuple[Remedy, ...]:
+    advice: list[Remedy] = []
+    cache = device.size_of(Part.KV) or 0
+    if cache and free_bytes is not None and ledger.n_ctx > N_CTX_STEP:
+        room = free_bytes * (1 - TIGHT_SHARE) - (device.sum_bytes - cache)
+        n_ctx = int(room / (cache / ledger.n_ctx)) // N_CTX_STEP * N_CTX_STEP
+        if N_CTX_STEP <= n_ctx < ledger.n_ctx:
+            advice.append(Remedy(RemedyKind.SET_OPTION, f"Use {n_ctx:,} context", f"n_ctx={n_ctx}"))
+    if cache and options.get("type_k") == "f16":
+        advice.append(Remedy(RemedyKind.SET_OPTION, "Use q8_0 for the KV cache", "type_k=q8_0,type_v=q8_0"))
+    if device.name != ledger.devices[0].name:
+        advice.append(Remedy(RemedyKind.SET_OPTION, "Use the CPU only", "n_gpu_layers=0"))
+    advice.append(Remedy(RemedyKind.CHOOSE_MODEL, "Choose a smaller model"))
+    return tuple(advice)

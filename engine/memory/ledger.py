@@ -1,0 +1,163 @@
+"""The ledger: where every byte of a loaded (or planned) model is, by device and part. It sums to the byte.
+
+Made from the engine's own figures (`MemoryUse`), dry or real, so that predicted and measured stand in one form and can
+be laid side by side. Parts are named as in the field; what is estimated says so.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from engine.wire.messages import BufferUse, DeviceInfo, DeviceKind, MemoryUse
+
+RAM = "RAM"
+
+
+class Part(enum.Enum):
+    """What memory is used for."""
+
+    WEIGHTS = "weights"
+    KV = "kv"
+    RECURRENT = "recurrent"
+    COMPUTE = "compute"
+    OUTPUT = "output"
+    OVERHEAD = "overhead"
+    MAPPED = "mapped"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One part on one device: its size, whether it is estimated, and how it comes about, in words with numbers."""
+
+    part: Part
+    size_bytes: int
+    how: str
+    is_estimate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceLedger:
+    """One memory: its parts, and how much there is. `total_bytes` and `free_bytes` are None where unknown."""
+
+    name: str
+    kind: DeviceKind
+    total_bytes: int | None
+    free_bytes: int | None
+    entries: tuple[Entry, ...]
+
+    @property
+    def sum_bytes(self) -> int:
+        """All parts together."""
+        return sum(each.size_bytes for each in self.entries)
+
+    def size_of(self, part: Part) -> int | None:
+        """The bytes of one part, None when it is not there."""
+        sizes = [each.size_bytes for each in self.entries if each.part is part]
+        return sum(sizes) if sizes else None
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """All memories of a load.
+
+    Attributes:
+        is_predicted: from the dry run, not from a loaded model.
+        n_ctx: the context after the engine's rounding, tokens.
+        devices: RAM first, then the others in the engine's order.
+    """
+
+    is_predicted: bool
+    n_ctx: int
+    devices: tuple[DeviceLedger, ...]
+
+    @property
+    def sum_bytes(self) -> int:
+        return sum(each.sum_bytes for each in self.devices)
+
+    def size_of(self, part: Part) -> int | None:
+        """The bytes of one part over all devices, None when no device has it."""
+        sizes = [size for each in self.devices if (size := each.size_of(part)) is not None]
+        return sum(sizes) if sizes else None
+
+
+def ledger_of(
+    use: MemoryUse,
+    devices: Iterable[DeviceInfo],
+    *,
+    ram_total_bytes: int | None,
+    ram_free_bytes: int | None,
+    kv_text: str = "",
+    vocab_bytes: int | None = None,
+) -> Ledger:
+    """The engine's figures as a ledger.
+
+    Args:
+        use: a dry run or a loaded model.
+        devices: what the engine sees, for totals and free memory.
+        ram_total_bytes, ram_free_bytes: of this computer, as the hardware room measures them; ggml does not.
+        kv_text: how the KV cache comes about ("4,096 tokens · f16").
+        vocab_bytes: the tokenizer's share as a dry run measured it, for a use that does not know it.
+    """
+    known: Mapping[str, DeviceInfo] = {each.name: each for each in devices}
+    by_device: dict[str, list[BufferUse]] = {RAM: []}
+    for buffer in use.buffers:
+        by_device.setdefault(RAM if _in_ram(buffer, known) else buffer.device, []).append(buffer)
+    ledgers = []
+    for name, buffers in by_device.items():
+        entries = _entries(buffers, kv_text, copied_bytes=0 if use.is_dry else use.mapped_bytes)
+        if name == RAM:
+            entries += _host_entries(use, vocab_bytes)
+            ledgers.append(DeviceLedger(RAM, DeviceKind.CPU, ram_total_bytes, ram_free_bytes, tuple(entries)))
+        else:
+            device = known.get(name)
+            ledgers.append(
+                DeviceLedger(
+                    name,
+                    device.kind if device else DeviceKind.GPU,
+                    device.total_bytes if device else None,
+                    device.free_bytes if device else None,
+                    tuple(entries),
+                )
+            )
+    return Ledger(use.is_dry, use.n_ctx, tuple(ledgers))
+
+
+def _in_ram(buffer: BufferUse, known: Mapping[str, DeviceInfo]) -> bool:
+    if buffer.is_host:
+        return True
+    device = known.get(buffer.device)
+    # Repacked weights are not "host" to ggml (others cannot read them), and yet they are in RAM.
+    return buffer.device.startswith("CPU") or (device is not None and device.kind is DeviceKind.CPU)
+
+
+def _entries(buffers: list[BufferUse], kv_text: str, copied_bytes: int) -> list[Entry]:
+    # A loaded model counts the whole mapped span as weights; the part of it that was also copied is shown apart.
+    weights = sum(each.model_bytes for each in buffers)
+    if any(each.buffer.endswith("_Mapped") for each in buffers):
+        weights -= copied_bytes
+    cache = sum(each.context_bytes for each in buffers)
+    compute = sum(each.compute_bytes for each in buffers)
+    found: list[Entry] = []
+    if weights:
+        names = ", ".join(each.buffer for each in buffers if each.model_bytes)
+        found.append(Entry(Part.WEIGHTS, weights, f"tensor by tensor, in {names}"))
+    if cache:
+        found.append(Entry(Part.KV, cache, kv_text or "keys and values of every token"))
+    if compute:
+        found.append(Entry(Part.COMPUTE, compute, "the largest graph, results of one micro-batch"))
+    return found
+
+
+def _host_entries(use: MemoryUse, vocab_bytes: int | None) -> list[Entry]:
+    """What RAM holds beside the engine's buffers."""
+    found = [Entry(Part.OUTPUT, use.output_bytes, "logits of one token, 4 bytes each")]
+    if use.mapped_bytes:
+        found.append(Entry(Part.MAPPED, use.mapped_bytes, "pages of the file whose weights were also copied"))
+    tables = use.vocab_bytes if use.vocab_bytes is not None else vocab_bytes
+    overhead = use.base_rss_bytes + (tables or 0)
+    found.append(
+        Entry(Part.OVERHEAD, overhead, "the engine's process and the tokenizer, measured", is_estimate=use.is_dry)
+    )
+    return found

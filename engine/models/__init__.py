@@ -1,0 +1,1 @@
+"""The models on this computer: the library, and the starter model."""

@@ -1,0 +1,175 @@
+"""One worker process and its pipe: starts it, writes commands, posts events, keeps what it printed last.
+
+Nothing here waits on the caller's thread: a writing thread feeds the pipe (a stopped worker would block it once the
+pipe is full), a reading thread posts to the bus. Rejected: QProcess (the engine knows no Qt), multiprocessing (fork
+after threads, and no stderr).
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.base.bus import Bus
+from engine.wire.frames import ProtocolFault, encode, event_reader
+from engine.wire.messages import Command, Event
+
+STDERR_LINES = 60
+_generations = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class FromWorker:
+    """An event of a worker. `generation` tells workers apart: what an old one still sends is dropped."""
+
+    generation: int
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerEnded:
+    """A worker's process is gone.
+
+    Attributes:
+        generation: which worker.
+        exit_code: as the system gave it; negative is the signal that ended it, None when it was never started.
+        stderr_tail: the last lines that it printed.
+        fault: what was wrong with its last frame, "" if nothing.
+    """
+
+    generation: int
+    exit_code: int | None
+    stderr_tail: str
+    fault: str = ""
+
+
+def worker_command() -> tuple[str, ...]:
+    """How to start a worker: the same program with `--worker`, frozen or not."""
+    if getattr(sys, "frozen", False):
+        return (sys.executable, "--worker")
+    return (sys.executable, str(Path(__file__).resolve().parents[2] / "main.py"), "--worker")
+
+
+def worker_environment() -> dict[str, str]:
+    """The worker's environment: ours, and no debugger started by ggml when it gives up."""
+    return {**os.environ, "GGML_NO_BACKTRACE": "1", "PYTHONUNBUFFERED": "1"}
+
+
+class WorkerClient:
+    """A running worker. Every method returns at once; the end is posted as `WorkerEnded`."""
+
+    def __init__(self, bus: Bus, command: Sequence[str] | None = None) -> None:
+        self.generation = next(_generations)
+        self._bus = bus
+        self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
+        self._closing = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._command = tuple(command or worker_command())
+        threading.Thread(target=self._live, name=f"worker-{self.generation}", daemon=True).start()
+
+    @property
+    def pid(self) -> int | None:
+        """The process's number, None before it runs and after it ended."""
+        process = self._process
+        return process.pid if process is not None and process.returncode is None else None
+
+    def send(self, command: Command) -> None:
+        """Queue a command. Silently dropped when the worker is gone: `WorkerEnded` tells that story."""
+        self._outgoing.put(encode(command))
+
+    def close_pipe(self) -> None:
+        """Close its stdin once everything queued is written: a healthy worker ends at once."""
+        self._outgoing.put(None)
+
+    def kill(self) -> None:
+        """The last rung: SIGKILL, which also ends a stopped or stuck process."""
+        self._closing.set()
+        process = self._process
+        if process is not None and process.returncode is None:
+            process.kill()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for the process to end; for the program's own end only. True when it did."""
+        process = self._process
+        if process is None:
+            return True
+        try:
+            process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    # ---- threads ------------------------------------------------------------------------------------------------
+
+    def _live(self) -> None:
+        """The reading thread: starts the process (that takes milliseconds), reads it to its end, posts the end."""
+        try:
+            process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=worker_environment(),
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+                start_new_session=sys.platform != "win32",
+            )
+        except OSError as error:
+            self._bus.post(WorkerEnded(self.generation, None, str(error)))
+            return
+        self._process = process
+        if self._closing.is_set():
+            process.kill()
+        writer = threading.Thread(target=self._write, args=(process,), daemon=True)
+        writer.start()
+        printer = threading.Thread(target=self._listen, args=(process,), daemon=True)
+        printer.start()
+        assert process.stdout is not None
+        reader = event_reader(process.stdout)  # type: ignore[arg-type]
+        fault = ""
+        try:
+            while (event := reader.read()) is not None:
+                self._bus.post(FromWorker(self.generation, event))
+        except ProtocolFault as error:
+            fault = str(error)
+            process.kill()
+        code = process.wait()
+        printer.join(1.0)
+        self._outgoing.put(None)
+        self._bus.post(WorkerEnded(self.generation, code, "\n".join(self._stderr), fault))
+
+    def _write(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdin is not None
+        try:
+            while (frame := self._outgoing.get()) is not None:
+                process.stdin.write(frame)
+                process.stdin.flush()
+            process.stdin.close()
+        except (BrokenPipeError, OSError):
+            return  # the reading thread sees the end and tells it
+
+    def _listen(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stderr is not None
+        for line in process.stderr:
+            self._stderr.append(line.decode(errors="replace").rstrip("\n"))
+
+
+def ending_in_words(exit_code: int | None) -> str:
+    """An exit code for people: "signal SIGKILL", "exit code 3"."""
+    if exit_code is None:
+        return "could not be started"
+    if exit_code < 0:
+        try:
+            return f"signal {signal.Signals(-exit_code).name}"
+        except ValueError:
+            return f"signal {-exit_code}"
+    return f"exit code {exit_code}"

@@ -1,0 +1,289 @@
+"""llama.cpp's C functions as this program uses them: load, context, tokens, sampler chain, abort.
+
+The functions are those that llama-cpp-python binds. Its class `Llama` is not used: it has no DRY, XTC or top-n-sigma,
+keeps flash attention off and the window cache full-size, and reserves logits for every token of a batch.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import llama_cpp
+import llama_cpp.llama_cpp as llama
+
+from engine.base.fields import Value
+from engine.sampling.stage import NativeCall
+from engine.wire.messages import DeviceInfo, DeviceKind
+
+FLASH_ATTN = {"auto": -1, "off": 0, "on": 1}
+LOG_WARN, LOG_ERROR = 3, 4
+KEPT_LOG_LINES = 80
+_DEVICE_KINDS = {0: DeviceKind.CPU, 1: DeviceKind.GPU, 2: DeviceKind.IGPU, 3: DeviceKind.ACCEL}
+
+
+class AbortFlag:
+    """A switch that llama.cpp looks at between graph nodes, without a word of Python in between.
+
+    `ggml_abort_callback` is asked a thousand times a token; a Python callback would cost a tenth of the speed. The C
+    library's `strlen` has the same shape (a pointer in, an integer out): on an empty string it answers 0, go on, and on
+    a string of one character 1, abort.
+    """
+
+    def __init__(self) -> None:
+        libc = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None)
+        self._text = ctypes.create_string_buffer(2)
+        self.callback = ctypes.cast(libc.strlen, llama.ggml_abort_callback)
+        self.data = ctypes.cast(self._text, ctypes.c_void_p)
+
+    def set(self) -> None:
+        self._text[0] = b"x"
+
+    def clear(self) -> None:
+        self._text[0] = b"\0"
+
+    def is_set(self) -> bool:
+        return self._text[0] != b"\0"
+
+
+class NativeLog:
+    """llama.cpp's own log: the last lines are kept for error messages, warnings are passed on."""
+
+    def __init__(self) -> None:
+        self.lines: deque[str] = deque(maxlen=KEPT_LOG_LINES)
+        self.on_warning: Callable[[str, str], None] | None = None
+        self._callback = llama.llama_log_callback(self._take)
+        llama.llama_log_set(self._callback, ctypes.c_void_p(0))
+
+    def tail(self) -> str:
+        return "\n".join(self.lines)
+
+    def _take(self, level: int, text: bytes | None, _user: Any) -> None:
+        line = (text or b"").decode(errors="replace").rstrip("\n")
+        if not line.strip(" ."):
+            return
+        self.lines.append(line)
+        if level >= LOG_WARN and level <= LOG_ERROR and self.on_warning is not None:
+            self.on_warning("error" if level == LOG_ERROR else "warning", line)
+
+
+class Ggml:
+    """The functions of libggml that llama-cpp-python does not bind."""
+
+    def __init__(self) -> None:
+        folder = Path(os.path.dirname(llama_cpp.__file__)) / "lib"
+        self._base = _shared_library(folder, "ggml-base")
+        self._main = _shared_library(folder, "ggml")
+        pointer, text, size = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t
+        for name, arguments, result in (
+            ("ggml_backend_buft_name", [pointer], text),
+            ("ggml_backend_buft_get_device", [pointer], pointer),
+            ("ggml_backend_buft_is_host", [pointer], ctypes.c_bool),
+            ("ggml_backend_dev_name", [pointer], text),
+            ("ggml_backend_dev_description", [pointer], text),
+            ("ggml_backend_dev_type", [pointer], ctypes.c_int),
+            ("ggml_backend_dev_memory", [pointer, ctypes.POINTER(size), ctypes.POINTER(size)], None),
+            ("ggml_type_name", [ctypes.c_int], text),
+        ):
+            function = getattr(self._base, name)
+            function.argtypes, function.restype = arguments, result
+        self._main.ggml_backend_dev_count.restype = size
+        self._main.ggml_backend_dev_get.argtypes, self._main.ggml_backend_dev_get.restype = [size], pointer
+
+    def buffer_name(self, buffer_type: int) -> str:
+        return _text(self._base.ggml_backend_buft_name(buffer_type))
+
+    def buffer_is_host(self, buffer_type: int) -> bool:
+        return bool(self._base.ggml_backend_buft_is_host(buffer_type))
+
+    def buffer_device(self, buffer_type: int) -> str:
+        """The device that owns the buffer type; "CPU" where ggml names none (mapped files)."""
+        device = self._base.ggml_backend_buft_get_device(buffer_type)
+        return _text(self._base.ggml_backend_dev_name(device)) if device else "CPU"
+
+    def type_id(self, name: str) -> int:
+        """ggml's number of a tensor type, by its own spelling ("q8_0")."""
+        for number in range(64):
+            if _text(self._base.ggml_type_name(number)) == name:
+                return number
+        raise ValueError(f"ggml has no type {name}")
+
+    def devices(self) -> tuple[DeviceInfo, ...]:
+        """Every device of every backend that is built in. The CPU's memory is left to the hardware room."""
+        found = []
+        for index in range(self._main.ggml_backend_dev_count()):
+            device = self._main.ggml_backend_dev_get(index)
+            kind = _DEVICE_KINDS.get(self._base.ggml_backend_dev_type(device), DeviceKind.ACCEL)
+            free, total = ctypes.c_size_t(), ctypes.c_size_t()
+            self._base.ggml_backend_dev_memory(device, ctypes.byref(free), ctypes.byref(total))
+            is_cpu = kind is DeviceKind.CPU  # ggml says free == total there
+            found.append(
+                DeviceInfo(
+                    name=_text(self._base.ggml_backend_dev_name(device)),
+                    description=_text(self._base.ggml_backend_dev_description(device)),
+                    kind=kind,
+                    total_bytes=total.value or None,
+                    free_bytes=None if is_cpu else free.value,
+                )
+            )
+        return tuple(found)
+
+
+def model_params(
+    options: Mapping[str, Value], *, no_alloc: bool, on_progress: Callable[[float], bool] | None
+) -> tuple[Any, Any]:
+    """`llama_model_params` of these load options, and the callback object that must live as long as the load."""
+    params = llama.llama_model_default_params()
+    params.n_gpu_layers = int(_number(options["n_gpu_layers"]))
+    params.use_extra_bufts = bool(options["use_extra_bufts"])
+    params.no_alloc = no_alloc
+    if no_alloc:
+        params.load_mode = llama.LLAMA_LOAD_MODE_NONE  # mapping with no_alloc is an assert that ends the process
+    elif options["mmap"]:
+        params.load_mode = llama.LLAMA_LOAD_MODE_MMAP_MLOCK if options["mlock"] else llama.LLAMA_LOAD_MODE_MMAP
+    else:
+        params.load_mode = llama.LLAMA_LOAD_MODE_MLOCK if options["mlock"] else llama.LLAMA_LOAD_MODE_NONE
+    callback = None
+    if on_progress is not None:
+        callback = llama.llama_progress_callback(lambda fraction, _user: on_progress(fraction))
+        params.progress_callback = callback
+    return params, callback
+
+
+def context_params(
+    options: Mapping[str, Value], ggml: Ggml, abort: AbortFlag, *, n_threads: int, n_threads_batch: int
+) -> Any:
+    """`llama_context_params` of these load options: one sequence, logits for one token."""
+    params = llama.llama_context_default_params()
+    params.n_ctx = int(_number(options["n_ctx"]))
+    params.n_batch = int(_number(options["n_batch"]))
+    params.n_ubatch = min(int(_number(options["n_ubatch"])), params.n_batch)
+    params.n_seq_max = 1
+    params.n_outputs_max = 1
+    params.n_threads, params.n_threads_batch = n_threads, n_threads_batch
+    params.flash_attn_type = FLASH_ATTN[str(options["flash_attn"])]
+    params.type_k, params.type_v = ggml.type_id(str(options["type_k"])), ggml.type_id(str(options["type_v"]))
+    params.swa_full = bool(options["swa_full"])
+    params.offload_kqv, params.op_offload = bool(options["offload_kqv"]), bool(options["op_offload"])
+    params.rope_freq_base = float(_number(options["rope_freq_base"]))
+    params.rope_freq_scale = float(_number(options["rope_freq_scale"]))
+    params.no_perf = True
+    params.abort_callback, params.abort_callback_data = abort.callback, abort.data
+    return params
+
+
+class Vocabulary:
+    """A model's tokens: text to ids, ids to bytes, which of them end an answer."""
+
+    def __init__(self, model: Any) -> None:
+        self.pointer = llama.llama_model_get_vocab(model)
+        self.n_vocab: int = llama.llama_vocab_n_tokens(self.pointer)
+        self.bos: int = llama.llama_vocab_bos(self.pointer)
+        self.eos: int = llama.llama_vocab_eos(self.pointer)
+        self.adds_bos: bool = llama.llama_vocab_get_add_bos(self.pointer)
+        self._pieces: dict[int, bytes] = {}
+        self._buffer = ctypes.create_string_buffer(256)
+        self._ends: dict[int, bool] = {}
+
+    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
+        """Token ids of a text. `parse_special` reads "<|im_end|>" as the token of that name."""
+        raw = text.encode("utf-8", errors="surrogatepass")
+        room = len(raw) + 16
+        tokens = (llama.llama_token * room)()
+        n_tokens = llama.llama_tokenize(self.pointer, raw, len(raw), tokens, room, add_special, parse_special)
+        if n_tokens < 0:
+            room = -n_tokens
+            tokens = (llama.llama_token * room)()
+            n_tokens = llama.llama_tokenize(self.pointer, raw, len(raw), tokens, room, add_special, parse_special)
+        return list(tokens[: max(n_tokens, 0)])
+
+    def piece(self, token: int, *, special: bool = False) -> bytes:
+        """The bytes that a token stands for; control tokens are empty unless `special`."""
+        key = token if not special else -1 - token
+        found = self._pieces.get(key)
+        if found is None:
+            length = llama.llama_token_to_piece(self.pointer, token, self._buffer, len(self._buffer), 0, special)
+            if length < 0:
+                self._buffer = ctypes.create_string_buffer(-length)
+                length = llama.llama_token_to_piece(self.pointer, token, self._buffer, len(self._buffer), 0, special)
+            found = self._buffer.raw[: max(length, 0)]
+            self._pieces[key] = found
+        return found
+
+    def text(self, token: int) -> str:
+        """A special token's own spelling, "" where the model has none."""
+        return "" if token < 0 else self.piece(token, special=True).decode(errors="replace")
+
+    def is_end(self, token: int) -> bool:
+        """Whether the token ends an answer (end of generation, in llama.cpp's words)."""
+        found = self._ends.get(token)
+        if found is None:
+            found = self._ends[token] = bool(llama.llama_vocab_is_eog(self.pointer, token))
+        return found
+
+    def is_control(self, token: int) -> bool:
+        return bool(llama.llama_vocab_is_control(self.pointer, token))
+
+    def ends(self) -> list[int]:
+        """Every token that ends an answer."""
+        return [token for token in range(self.n_vocab) if llama.llama_vocab_is_eog(self.pointer, token)]
+
+
+class SamplerChain:
+    """A native sampler chain, made from the calls that the stages name. Freed by `close`."""
+
+    def __init__(self, calls: Iterable[NativeCall], *, banned: Sequence[int] = (), n_vocab: int = 0) -> None:
+        params = llama.llama_sampler_chain_default_params()
+        params.no_perf = True
+        self.pointer = llama.llama_sampler_chain_init(params)
+        if banned:
+            biases = (llama.llama_logit_bias * len(banned))()
+            for bias, token in zip(biases, banned, strict=True):
+                bias.token, bias.bias = token, float("-inf")
+            llama.llama_sampler_chain_add(
+                self.pointer, llama.llama_sampler_init_logit_bias(n_vocab, len(banned), biases)
+            )
+        for call in calls:
+            llama.llama_sampler_chain_add(self.pointer, getattr(llama, call.name)(*call.args))
+
+    def accept(self, tokens: Iterable[int]) -> None:
+        """Tell the stages with a memory (penalties) what stands before."""
+        for token in tokens:
+            llama.llama_sampler_accept(self.pointer, token)
+
+    def close(self) -> None:
+        if self.pointer:
+            llama.llama_sampler_free(self.pointer)
+            self.pointer = None
+
+
+def engine_text() -> str:
+    """The engine and its version: "llama-cpp-python 0.3.36"."""
+    return f"llama-cpp-python {llama_cpp.__version__}"
+
+
+def build_text() -> str:
+    """How the engine was compiled: llama.cpp's own system info, spaces folded."""
+    return " ".join(llama.llama_print_system_info().decode(errors="replace").split())
+
+
+def _shared_library(folder: Path, name: str) -> ctypes.CDLL:
+    for pattern in (f"lib{name}.so", f"lib{name}.dylib", f"{name}.dll", f"lib{name}.dll"):
+        if (folder / pattern).exists():
+            return ctypes.CDLL(str(folder / pattern))
+    raise FileNotFoundError(f"the engine's library {name} is not beside llama_cpp")
+
+
+def _text(raw: bytes | None) -> str:
+    return raw.decode(errors="replace") if raw else ""
+
+
+def _number(value: Value) -> float:
+    if isinstance(value, bool | int | float):
+        return value
+    raise TypeError(f"not a number: {value!r}")

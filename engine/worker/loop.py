@@ -1,0 +1,394 @@
+"""The worker's loop: commands in, events out, one at a time, until the pipe ends.
+
+Two threads. The reading one answers pings, takes cancels and new chains at once, and queues the rest; it never
+touches llama.cpp. The main one does the work. The end of stdin ends the process at once, so a window that died leaves
+no loaded model behind.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import BinaryIO
+
+import psutil
+
+from engine.base.errors import KnownError, trouble_of
+from engine.chat.template import Templates
+from engine.gguf.card import Card, read_card
+from engine.wire.frames import FrameReader, ProtocolFault, command_reader, encode
+from engine.wire.load_options import LOAD_OPTIONS
+from engine.wire.messages import (
+    PROTOCOL,
+    Bench,
+    BenchProgress,
+    Cancel,
+    ChainLink,
+    Command,
+    Event,
+    Failed,
+    Generate,
+    Hello,
+    Load,
+    Loaded,
+    LoadFailed,
+    LoadProgress,
+    LogLine,
+    Next,
+    NextTaken,
+    Ping,
+    Plan,
+    Planned,
+    Pong,
+    Prompt,
+    Quit,
+    Render,
+    Rendered,
+    RunFailed,
+    SetChain,
+    TokenInfo,
+    Tokenize,
+    Tokenized,
+    Unload,
+    Unloaded,
+)
+from engine.worker import binding, capture
+from engine.worker.bench import measure
+from engine.worker.binding import AbortFlag, Ggml, NativeLog
+from engine.worker.prompting import Prepared, prepare
+from engine.worker.session import Aborted, LoadCancelled, Session, open_session, refuse_other_kinds
+from engine.worker.writing import chain_of, draw_seed, write_answer
+
+PROGRESS_STEP = 0.01
+
+
+@dataclass(slots=True)
+class Control:
+    """What reaches the work in hand from the reading thread: who is at work, who was cancelled, a new chain.
+
+    Ids grow with every command, and work is done in their order; so a cancel for an id that is already done is known
+    to be late and must not hit what runs now.
+    """
+
+    abort: AbortFlag
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    current_id: int = 0
+    last_id: int = 0
+    cancelled: set[int] = field(default_factory=set)
+    chain: tuple[ChainLink, ...] | None = None
+
+    def begin(self, work_id: int) -> None:
+        with self.lock:
+            self.current_id = work_id
+            self.last_id = max(self.last_id, work_id)
+            self.chain = None
+            if work_id in self.cancelled:
+                self.abort.set()
+            else:
+                self.abort.clear()
+
+    def end(self) -> None:
+        with self.lock:
+            self.cancelled = {each for each in self.cancelled if each > self.last_id}
+            self.current_id = 0
+            self.abort.clear()
+
+    def cancel(self, target_id: int) -> None:
+        with self.lock:
+            target = target_id or self.current_id
+            if target and target == self.current_id:
+                self.cancelled.add(target)
+                self.abort.set()
+            elif target > self.last_id:
+                self.cancelled.add(target)
+
+    def offer_chain(self, run_id: int, links: tuple[ChainLink, ...]) -> None:
+        with self.lock:
+            if run_id == self.current_id:
+                self.chain = links
+
+    def is_cancelled(self) -> bool:
+        return self.abort.is_set()
+
+    def take_chain(self) -> tuple[ChainLink, ...] | None:
+        if self.chain is None:
+            return None
+        with self.lock:
+            links, self.chain = self.chain, None
+        return links
+
+
+class Worker:
+    """One process's end of the pipe. `run` is its whole life."""
+
+    def __init__(self, commands: FrameReader[Command], out: BinaryIO) -> None:
+        self._commands, self._out = commands, out
+        self._out_lock = threading.Lock()
+        self._queue: queue.SimpleQueue[tuple[Command, float]] = queue.SimpleQueue()
+        self._process = psutil.Process()
+        self._log = NativeLog()
+        self._log.on_warning = lambda level, text: self._emit(LogLine(level, text))
+        binding.llama.llama_backend_init()
+        self._ggml = Ggml()
+        self._abort = AbortFlag()
+        self._control = Control(self._abort)
+        self._templates = Templates()
+        self._session: Session | None = None
+        self._n_load_steps = 0
+        self._base_rss_bytes = self._process.memory_info().rss
+
+    def run(self) -> int:
+        """Say hello, then do what comes until Quit or the end of the pipe; returns the exit code."""
+        self._emit(
+            Hello(
+                protocol=PROTOCOL,
+                pid=os.getpid(),
+                engine=binding.engine_text(),
+                build=binding.build_text(),
+                devices=self._ggml.devices(),
+                rss_bytes=self._base_rss_bytes,
+            )
+        )
+        threading.Thread(target=self._read, name="commands", daemon=True).start()
+        while True:
+            command, received_s = self._queue.get()
+            if isinstance(command, Quit):
+                self._drop_session()
+                return 0
+            self._dispatch(command, received_s)
+
+    # ---- the reading thread ---------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        try:
+            while (command := self._commands.read()) is not None:
+                match command:
+                    case Ping():
+                        self._emit(Pong(command.ping_id, self._n_steps(), self._process.memory_info().rss))
+                    case Cancel():
+                        self._control.cancel(command.target_id)
+                    case SetChain():
+                        self._control.offer_chain(command.run_id, command.chain)
+                    case Quit():
+                        self._abort.set()
+                        self._queue.put((command, time.monotonic()))
+                    case _:
+                        self._queue.put((command, time.monotonic()))
+        except ProtocolFault as fault:
+            print(f"the window sent something that is no command: {fault}", file=sys.stderr, flush=True)
+            os._exit(3)
+        os._exit(0)
+
+    def _n_steps(self) -> int:
+        session = self._session
+        return self._n_load_steps + (session.n_steps if session is not None else 0)
+
+    # ---- the main thread ------------------------------------------------------------------------------------
+
+    def _dispatch(self, command: Command, received_s: float) -> None:
+        """The worker's door: whatever goes wrong in here becomes an event."""
+        work_id = _id_of(command)
+        self._control.begin(work_id)
+        try:
+            self._do(command, received_s)
+        except (Aborted, LoadCancelled):
+            if isinstance(command, Load):
+                trouble = KnownError("Loading was stopped", next_step="load it again when you want").trouble
+                self._emit(LoadFailed(work_id, trouble, cancelled=True))
+            else:
+                self._emit(Failed(work_id, KnownError("Stopped").trouble, cancelled=True))
+        except Exception as error:
+            trace = traceback.format_exc()
+            trouble = trouble_of(error, trace)
+            if trouble.is_bug:
+                print(trace, file=sys.stderr, flush=True)
+            if isinstance(command, Load):
+                self._drop_session()
+                self._emit(LoadFailed(work_id, trouble))
+            elif isinstance(command, Generate):
+                self._emit(RunFailed(work_id, trouble))
+            else:
+                self._emit(Failed(work_id, trouble))
+        finally:
+            self._control.end()
+
+    def _do(self, command: Command, received_s: float) -> None:
+        match command:
+            case Load():
+                self._load(command)
+            case Unload():
+                self._drop_session()
+                self._emit(Unloaded())
+            case Plan():
+                self._plan(command)
+            case Generate():
+                write_answer(
+                    self._loaded(), command, self._templates, self._control, self._emit, received_s
+                )
+            case Tokenize():
+                self._tokenize(command)
+            case Render():
+                prepared = self._prepared(command.prompt)
+                self._emit(
+                    Rendered(
+                        command.request_id,
+                        prepared.text,
+                        prepared.tokens,
+                        prepared.template_source,
+                        prepared.warnings,
+                        prepared.n_dropped,
+                    )
+                )
+            case Next():
+                self._next(command)
+            case Bench():
+                request_id = command.request_id
+                self._emit(
+                    measure(
+                        self._loaded(),
+                        command,
+                        lambda fraction, text: self._emit(BenchProgress(request_id, fraction, text)),
+                    )
+                )
+            case _:
+                raise KnownError("The worker does not take this command", value=type(command).__name__)
+
+    def _load(self, command: Load) -> None:
+        self._drop_session()
+        options = LOAD_OPTIONS.checked(command.options)
+        path = Path(command.path)
+        card = _card_to_load(path)
+        reported = -1.0
+
+        def on_progress(fraction: float) -> bool:
+            nonlocal reported
+            self._n_load_steps += 1
+            if fraction - reported >= PROGRESS_STEP or fraction >= 1.0:
+                reported = fraction
+                self._emit(LoadProgress(command.load_id, fraction))
+            return not self._control.is_cancelled()
+
+        started = time.monotonic()
+        self._session = open_session(
+            path,
+            card,
+            options,
+            ggml=self._ggml,
+            log=self._log,
+            abort=self._abort,
+            on_progress=on_progress,
+            base_rss_bytes=self._base_rss_bytes,
+        )
+        took_s = time.monotonic() - started
+        self._emit(Loaded(command.load_id, self._session.facts, self._session.memory, took_s))
+
+    def _plan(self, command: Plan) -> None:
+        options = LOAD_OPTIONS.checked(command.options)
+        path = Path(command.path)
+        session = open_session(
+            path,
+            _card_to_load(path),
+            options,
+            ggml=self._ggml,
+            log=self._log,
+            abort=self._abort,
+            on_progress=lambda _fraction: not self._control.is_cancelled(),
+            base_rss_bytes=self._base_rss_bytes,
+            is_dry=True,
+        )
+        self._emit(Planned(command.request_id, session.memory, session.facts))
+        session.close()
+
+    def _tokenize(self, command: Tokenize) -> None:
+        vocab = self._loaded().vocab
+        ids = vocab.tokenize(command.text, add_special=command.add_special, parse_special=command.parse_special)
+        tokens: list[TokenInfo] = []
+        place = 0
+        for each in ids:
+            is_control = vocab.is_control(each)
+            piece = vocab.piece(each, special=True)
+            # A BOS that was put in front stands for no bytes of the text.
+            width = 0 if is_control and not command.parse_special else len(piece)
+            if is_control and not command.text.encode()[place:].startswith(piece):
+                width = 0
+            tokens.append(TokenInfo(each, piece, place, place + width, is_control))
+            place += width
+        self._emit(Tokenized(command.request_id, tuple(tokens)))
+
+    def _next(self, command: Next) -> None:
+        session = self._loaded()
+        prepared = self._prepared(command.prompt)
+        session.begin(prepared.tokens)
+        session.prefill(prepared.tokens, lambda _done, _total: None)
+        logits_v = capture.logits_of(session)
+        raw, entropy = capture.raw_top(session, logits_v, command.n_top)
+        stages, picked = capture.stage_views(
+            session, logits_v, chain_of(command.chain), draw_seed(command.seed), prepared.tokens, command.n_top
+        )
+        self._emit(NextTaken(command.request_id, raw, entropy, stages, picked))
+
+    def _prepared(self, prompt: Prompt) -> Prepared:
+        session = self._loaded()
+        return prepare(
+            prompt,
+            session.facts,
+            session.vocab,
+            self._templates,
+            n_reserve=1,
+            now=lambda: datetime.now(timezone.utc),
+        )
+
+    def _loaded(self) -> Session:
+        if self._session is None:
+            raise KnownError("No model is loaded", next_step="choose a model first")
+        return self._session
+
+    def _drop_session(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def _emit(self, event: Event) -> None:
+        frame = encode(event)
+        try:
+            with self._out_lock:
+                self._out.write(frame)
+                self._out.flush()
+        except (BrokenPipeError, ValueError):
+            os._exit(0)  # nobody listens any more
+
+
+def main() -> int:
+    """The entry of `main.py --worker`: take the pipe away from stray prints, then run."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in a terminal is the window's to handle
+    private = os.dup(1)
+    os.dup2(2, 1)
+    sys.stdout = io.TextIOWrapper(os.fdopen(os.dup(2), "wb"), line_buffering=True)
+    return Worker(command_reader(sys.stdin.buffer), os.fdopen(private, "wb")).run()
+
+
+def _card_to_load(path: Path) -> Card:
+    card = read_card(path)
+    refuse_other_kinds(card, path)
+    return card
+
+
+def _id_of(command: Command) -> int:
+    match command:
+        case Load():
+            return command.load_id
+        case Generate():
+            return command.run_id
+        case Plan() | Tokenize() | Render() | Next() | Bench():
+            return command.request_id
+        case _:
+            return 0

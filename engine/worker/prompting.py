@@ -1,0 +1,141 @@
+"""From what was asked to the tokens that are computed: template, tokens, and the choice when they do not fit.
+
+It happens in the worker because only the model's own tokenizer can count, and because a template is a program from
+the net: should it find a way to hang, it hangs a process that can be killed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from engine.base.errors import KnownError
+from engine.chat.context import fit_rendered, overflow_trouble
+from engine.chat.parts import Role, Turn
+from engine.chat.stream import opens_thinking
+from engine.chat.template import Templates, choose, starts_with_bos
+from engine.wire.messages import ModelFacts, Prompt
+from engine.worker.binding import Vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A prompt, ready to compute.
+
+    Attributes:
+        text: the exact text that the model sees.
+        tokens: its token ids, at least one.
+        template_hash: of the template, "" for raw text.
+        template_source: "model", the name of a built-in one, "user", or "" for raw text.
+        stops: stop texts that belong to the template.
+        warnings: what had to be bent.
+        n_dropped: how many of the oldest messages were left out.
+        starts_in_thinking: the text ends inside a thinking block.
+    """
+
+    text: str
+    tokens: tuple[int, ...]
+    template_hash: str
+    template_source: str
+    stops: tuple[str, ...]
+    warnings: tuple[str, ...]
+    n_dropped: int
+    starts_in_thinking: bool
+
+
+def prepare(
+    prompt: Prompt,
+    facts: ModelFacts,
+    vocab: Vocabulary,
+    templates: Templates,
+    *,
+    n_reserve: int,
+    now: Callable[[], datetime],
+) -> Prepared:
+    """Render and tokenize a prompt.
+
+    Args:
+        n_reserve: tokens to keep free for the answer when the oldest messages may be left out.
+
+    Raises:
+        KnownError: the template fails, the prompt is empty, or it does not fit in the context.
+    """
+    prepared = _of_messages(prompt, facts, vocab, templates, n_reserve, now) if prompt.messages else _of_text(
+        prompt, vocab
+    )
+    if not prepared.tokens:
+        raise KnownError("The prompt is empty", next_step="write something first")
+    if len(prepared.tokens) >= facts.n_ctx:
+        can_drop = sum(each.role == Role.USER.value for each in prompt.messages) > 1 and not prompt.drop_oldest
+        trouble = overflow_trouble(len(prepared.tokens), facts.n_ctx, facts.n_ctx_train or None, can_drop, 1)
+        raise KnownError.of(trouble)
+    return prepared
+
+
+def _of_text(prompt: Prompt, vocab: Vocabulary) -> Prepared:
+    tokens = vocab.tokenize(prompt.text, add_special=prompt.add_special, parse_special=True)
+    if not tokens and vocab.bos >= 0:
+        tokens = [vocab.bos]  # from nothing at all a base model starts at its first token
+    return Prepared(prompt.text, tuple(tokens), "", "", (), (), 0, False)
+
+
+def _of_messages(
+    prompt: Prompt,
+    facts: ModelFacts,
+    vocab: Vocabulary,
+    templates: Templates,
+    n_reserve: int,
+    now: Callable[[], datetime],
+) -> Prepared:
+    turns = [Turn(_role(each.role), each.content) for each in prompt.messages]
+    chosen = choose(prompt.template or facts.chat_template)
+    warnings = [chosen.warning] if chosen.warning else []
+    moment = now()
+
+    def render(part: Sequence[Turn]) -> tuple[str, list[int], tuple[str, ...], str]:
+        rendered = templates.render(
+            chosen.source,
+            part,
+            bos_token=facts.bos_text,
+            eos_token=facts.eos_text,
+            clock_utc=moment,
+            extras=prompt.extras,
+        )
+        add_special = prompt.add_special and not starts_with_bos(rendered.text, facts.bos_text)
+        tokens = vocab.tokenize(rendered.text, add_special=add_special, parse_special=True)
+        return rendered.text, tokens, rendered.warnings, rendered.source_hash
+
+    n_dropped = 0
+    if prompt.drop_oldest:
+        kept = fit_rendered(
+            turns,
+            lambda part: len(render(part)[1]),
+            n_ctx=facts.n_ctx,
+            n_reserve=n_reserve,
+            n_ctx_train=facts.n_ctx_train or None,
+        )
+        turns = [turns[index] for index in kept.kept_indices]
+        n_dropped = kept.n_dropped
+    text, tokens, bent, source_hash = render(turns)
+    return Prepared(
+        text=text,
+        tokens=tuple(tokens),
+        template_hash=source_hash,
+        template_source="user" if prompt.template else chosen.origin.value,
+        stops=chosen.stops,
+        warnings=(*warnings, *bent),
+        n_dropped=n_dropped,
+        starts_in_thinking=opens_thinking(text),
+    )
+
+
+def _role(text: str) -> Role:
+    try:
+        return Role(text)
+    except ValueError:
+        raise KnownError(
+            "A message has an unknown role",
+            value=text[:40],
+            next_step="use system, user, assistant or tool",
+        ) from None

@@ -1,0 +1,422 @@
+"""One loaded model with its context: what its cache holds, and the way from a prompt to the next token.
+
+The cache of the last run is kept; the part of a new prompt that it already holds is never computed again. Where the
+cache cannot go back (recurrent state, a sliding window that has moved on) everything is computed anew and the answer's
+figures say so.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import llama_cpp.llama_cpp as llama
+import psutil
+
+from engine.base.errors import KnownError, Remedy, RemedyKind
+from engine.base.fields import Value
+from engine.gguf.card import Card, ModelKind
+from engine.wire.messages import BufferUse, MemoryUse, ModelFacts
+from engine.worker.binding import AbortFlag, Ggml, NativeLog, SamplerChain, Vocabulary, context_params, model_params
+from engine.worker.breakdown import read_breakdown
+
+DECODE_OK, DECODE_NO_ROOM, DECODE_ABORTED = 0, 1, 2
+
+
+class LoadCancelled(Exception):
+    """Somebody cancelled the load."""
+
+
+class Aborted(Exception):
+    """Somebody stopped the run while the engine computed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """How many threads write tokens and read prompts."""
+
+    decode: int
+    batch: int
+
+    @classmethod
+    def of(cls, options: Mapping[str, Value]) -> Threads:
+        """The threads that were asked for; automatic is one for each physical core that we may use."""
+        physical = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+        allowed = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else physical
+        automatic = max(1, min(physical, allowed))
+        asked = int(str(options["n_threads"]))
+        asked_batch = int(str(options["n_threads_batch"]))
+        decode = asked or automatic
+        return cls(decode, asked_batch or (asked or automatic))
+
+
+class Session:
+    """A model and its context. Made by `open_session`; everything is freed by `close`.
+
+    Attributes:
+        cached: the tokens whose keys and values the cache holds, in order, from position 0.
+        n_steps: grows with every call of the engine that came back.
+    """
+
+    def __init__(
+        self, model: Any, context: Any, vocab: Vocabulary, facts: ModelFacts, memory: MemoryUse, abort: AbortFlag
+    ) -> None:
+        self._model, self._context = model, context
+        self.vocab, self.facts, self.memory, self.abort = vocab, facts, memory, abort
+        self.cached: list[int] = []
+        self.n_steps = 0
+        self._memory_handle = llama.llama_get_memory(context)
+        self._n_batch: int = llama.llama_n_batch(context)
+        self._batch_tokens = (llama.llama_token * self._n_batch)()
+        self._one_token = (llama.llama_token * 1)()
+        self._one_batch = llama.llama_batch_get_one(self._one_token, 1)
+        self.n_ctx: int = facts.n_ctx
+
+    def begin(self, tokens: Sequence[int]) -> int:
+        """Cut the cache to what it has in common with this prompt; returns how many tokens need no computing.
+
+        At least the last token is always left to compute, since its logits are wanted.
+        """
+        return self._roll_back(self._n_shared(tokens))
+
+    def prefill(self, tokens: Sequence[int], on_progress: Callable[[int, int], None]) -> None:
+        """After `begin`: compute the rest of the prompt, so that the logits of its last token can be read.
+
+        Args:
+            tokens: the whole prompt, at least one and at most `n_ctx` tokens.
+            on_progress: takes the computed and the total number of new tokens, between calls of the engine.
+
+        Raises:
+            Aborted: the abort flag was set; the cache holds what was computed until then.
+        """
+        n_reused = len(self.cached)
+        n_total = len(tokens) - n_reused
+        for start in range(n_reused, len(tokens), self._n_batch):
+            if self.abort.is_set():
+                raise Aborted
+            part = tokens[start : start + self._n_batch]
+            self._batch_tokens[: len(part)] = part
+            self._decode(llama.llama_batch_get_one(self._batch_tokens, len(part)), part)
+            on_progress(start + len(part) - n_reused, n_total)
+
+    def decode_one(self, token: int) -> None:
+        """Append one token and compute the logits of the next."""
+        self._one_token[0] = token
+        status = llama.llama_decode(self._context, self._one_batch)
+        if status != DECODE_OK:
+            self._failed(status)
+        self.cached.append(token)
+        self.n_steps += 1
+
+    def sample(self, chain: SamplerChain) -> int:
+        """The next token, picked by the chain from the last logits; the chain remembers it."""
+        return int(llama.llama_sampler_sample(chain.pointer, self._context, -1))
+
+    def logits_pointer(self) -> Any:
+        """The last token's logits: float32 [n_vocab], valid until the next call of the engine."""
+        return llama.llama_get_logits_ith(self._context, -1)
+
+    def set_threads(self, n_decode: int, n_batch: int) -> None:
+        """Compute with so many threads from now on."""
+        llama.llama_set_n_threads(self._context, n_decode, n_batch)
+
+    def forget(self) -> None:
+        """Empty the cache."""
+        llama.llama_memory_clear(self._memory_handle, False)
+        self.cached.clear()
+
+    def close(self) -> None:
+        """Free the context, then the model."""
+        if self._context:
+            llama.llama_free(self._context)
+            llama.llama_model_free(self._model)
+            self._context = self._model = None
+
+    def _n_shared(self, tokens: Sequence[int]) -> int:
+        """How many leading tokens the cache has in common with the prompt; the last is always computed."""
+        limit = min(len(self.cached), len(tokens) - 1)
+        for place in range(limit):
+            if self.cached[place] != tokens[place]:
+                return place
+        return max(limit, 0)
+
+    def _roll_back(self, n_keep: int) -> int:
+        """Cut the cache to its first `n_keep` tokens; returns how many are really left (0 where it cannot)."""
+        if n_keep == len(self.cached):
+            return n_keep
+        window = self.facts.n_swa
+        if 0 < n_keep and window and not self.facts.can_roll_back:
+            # The window of the token after n_keep must still be there, or its attention would miss keys.
+            oldest: int = llama.llama_memory_seq_pos_min(self._memory_handle, 0)
+            if oldest > max(0, n_keep - window):
+                n_keep = 0
+        if n_keep and llama.llama_memory_seq_rm(self._memory_handle, 0, n_keep, -1):
+            del self.cached[n_keep:]
+        else:
+            self.forget()
+        return len(self.cached)
+
+    def _decode(self, batch: Any, tokens: Sequence[int]) -> None:
+        status = llama.llama_decode(self._context, batch)
+        if status != DECODE_OK:
+            self._failed(status)
+        self.cached.extend(tokens)
+        self.n_steps += 1
+
+    def _failed(self, status: int) -> None:
+        if status == DECODE_ABORTED:
+            # Micro-batches that were finished stay in llama.cpp's cache: cut it back to what we know.
+            if not llama.llama_memory_seq_rm(self._memory_handle, 0, len(self.cached), -1):
+                self.forget()
+            raise Aborted
+        self.forget()
+        if status == DECODE_NO_ROOM:
+            raise KnownError(
+                "The KV cache has no room for the next tokens",
+                value=f"context {self.n_ctx:,} tokens",
+                next_step="load the model with a longer context",
+                remedies=(Remedy(RemedyKind.SET_OPTION, "Double the context", f"n_ctx={self.n_ctx * 2}"),),
+            )
+        raise KnownError(
+            "The engine could not compute the next token",
+            value=f"llama_decode returned {status}",
+            next_step="restart the engine and try again",
+            remedies=(Remedy(RemedyKind.RESTART_ENGINE, "Restart the engine"),),
+        )
+
+
+def open_session(
+    path: Path,
+    card: Card,
+    options: Mapping[str, Value],
+    *,
+    ggml: Ggml,
+    log: NativeLog,
+    abort: AbortFlag,
+    on_progress: Callable[[float], bool],
+    base_rss_bytes: int,
+    is_dry: bool = False,
+) -> Session:
+    """Load a model, or plan its load without reading weights (`is_dry`).
+
+    Args:
+        path: a GGUF file that the header reader has accepted; of a split model the first part.
+        card: what its header says.
+        options: every load option, checked.
+        on_progress: takes 0 to 1 and answers whether to go on.
+        base_rss_bytes: the process's resident memory before.
+
+    Raises:
+        LoadCancelled: `on_progress` said no.
+        KnownError: llama.cpp refused, in its own words and with a next step.
+    """
+    started = time.monotonic()
+    cancelled = False
+
+    def keep_going(fraction: float) -> bool:
+        nonlocal cancelled
+        cancelled = cancelled or not on_progress(fraction)
+        return not cancelled
+
+    threads = Threads.of(options)
+    log.lines.clear()
+    params, callback = model_params(options, no_alloc=is_dry, on_progress=keep_going)
+    model = llama.llama_model_load_from_file(str(path).encode(), params)
+    del callback
+    if not model:
+        if cancelled:
+            raise LoadCancelled
+        raise load_trouble(path, log.tail())
+    # Weights count as loaded, so what grew beyond them by now is the tokenizer and the tables.
+    vocab_bytes = max(0, psutil.Process().memory_info().rss - base_rss_bytes) if is_dry else None
+    vocab = Vocabulary(model)
+    context = llama.llama_init_from_model(
+        model,
+        context_params(options, ggml, abort, n_threads=threads.decode, n_threads_batch=threads.batch),
+    )
+    if not context:
+        llama.llama_model_free(model)
+        raise context_trouble(options, log.tail())
+    if cancelled or not on_progress(1.0):
+        llama.llama_free(context)
+        llama.llama_model_free(model)
+        raise LoadCancelled
+    buffers = read_breakdown(context, ggml, log.lines)
+    memory = MemoryUse(
+        is_dry=is_dry,
+        buffers=buffers,
+        output_bytes=4 * vocab.n_vocab,
+        mapped_bytes=mapped_extra(buffers, card, bool(options["mmap"]), is_dry=is_dry),
+        base_rss_bytes=base_rss_bytes,
+        vocab_bytes=vocab_bytes,
+        rss_bytes=None if is_dry else psutil.Process().memory_info().rss,
+        n_ctx=llama.llama_n_ctx(context),
+        took_s=time.monotonic() - started,
+    )
+    facts = _facts(model, context, vocab, card, path, options, threads, buffers, log.lines)
+    return Session(model, context, vocab, facts, memory, abort)
+
+
+def mapped_extra(buffers: Sequence[BufferUse], card: Card, uses_mmap: bool, *, is_dry: bool) -> int:
+    """Bytes of the file that stay mapped beside copies of them (repacked weights), 0 without mmap.
+
+    With mmap one span of the file, from the first tensor used on the CPU to the last, is mapped as it is. Whatever in
+    it was also copied elsewhere is resident twice.
+    """
+    if not uses_mmap:
+        return 0
+    if not is_dry:
+        mapped = sum(each.model_bytes for each in buffers if each.buffer.endswith("_Mapped"))
+        copied = sum(each.model_bytes for each in buffers if not each.buffer.endswith("_Mapped"))
+        return max(0, mapped - max(0, card.weights_bytes - copied)) if mapped else 0
+    plain = sum(each.model_bytes for each in buffers if each.buffer == "CPU")
+    return max(0, card.weights_bytes - plain) if plain else 0
+
+
+def load_trouble(path: Path, log_tail: str) -> KnownError:
+    """What to tell when llama.cpp refused a file, from the last lines of its log."""
+    lowered = log_tail.lower()
+    if "unknown model architecture" in lowered:
+        start = lowered.index("unknown model architecture")
+        return KnownError(
+            "This engine does not know the model's architecture",
+            value=log_tail[start:].splitlines()[0][:120],
+            next_step="choose another model, or update Llamarium when a newer engine is out",
+            remedies=(Remedy(RemedyKind.CHOOSE_MODEL, "Choose another model"),),
+            details=log_tail,
+        )
+    if any(word in lowered for word in ("unable to allocate", "failed to allocate", "out of memory", "bad_alloc")):
+        return KnownError(
+            "There is not enough memory for the model's weights",
+            value=path.name,
+            next_step="put fewer layers on the GPU, or choose a smaller quantization",
+            remedies=(
+                Remedy(RemedyKind.SET_OPTION, "Use the CPU only", "n_gpu_layers=0"),
+                Remedy(RemedyKind.CHOOSE_MODEL, "Choose another model"),
+            ),
+            details=log_tail,
+        )
+    errors = [line for line in log_tail.splitlines() if "error" in line.lower() or "failed" in line.lower()]
+    return KnownError(
+        "The engine refused the model",
+        value=(errors[0] if errors else path.name)[:200],
+        next_step="download the file again, or choose another model",
+        remedies=(Remedy(RemedyKind.CHOOSE_MODEL, "Choose another model"), Remedy(RemedyKind.RETRY, "Try again")),
+        details=log_tail,
+    )
+
+
+def context_trouble(options: Mapping[str, Value], log_tail: str) -> KnownError:
+    """What to tell when the weights are there and the context could not be made."""
+    lowered = log_tail.lower()
+    if "v cache quantization requires flash" in lowered or "quantized v cache" in lowered:
+        return KnownError(
+            "A quantized V cache needs flash attention",
+            value=f"type_v {options['type_v']}, flash_attn {options['flash_attn']}",
+            next_step="turn flash attention on, or use f16 for V",
+            remedies=(
+                Remedy(RemedyKind.SET_OPTION, "Turn flash attention on", "flash_attn=on"),
+                Remedy(RemedyKind.SET_OPTION, "Use f16 for V", "type_v=f16"),
+            ),
+            details=log_tail,
+        )
+    if "block size" in lowered or "not a multiple" in lowered or "divisible" in lowered:
+        return KnownError(
+            "This KV cache type does not divide the model's head size",
+            value=f"type_k {options['type_k']}, type_v {options['type_v']}",
+            next_step="use f16",
+            remedies=(Remedy(RemedyKind.SET_OPTION, "Use f16 for K", "type_k=f16"),),
+            details=log_tail,
+        )
+    smaller = max(256, int(str(options["n_ctx"])) // 2)
+    return KnownError(
+        "The engine could not make the context",
+        value=f"{options['n_ctx']:,} tokens, K {options['type_k']}, V {options['type_v']}",
+        next_step="use a shorter context or a smaller KV cache type",
+        remedies=(Remedy(RemedyKind.SET_OPTION, f"Use {smaller:,} context", f"n_ctx={smaller}"),),
+        details=log_tail,
+    )
+
+
+def refuse_other_kinds(card: Card, path: Path) -> None:
+    """Raise `KnownError` for GGUF files that hold something else than a model to talk to."""
+    reasons = {
+        ModelKind.ADAPTER: ("This file is a LoRA adapter, not a model", "load the model that it was made for"),
+        ModelKind.PROJECTOR: ("This file is a projector for images, not a model", "load the model that it belongs to"),
+        ModelKind.IMATRIX: ("This file is an importance matrix, not a model", "load a model"),
+        ModelKind.VOCAB_ONLY: ("This file holds only a vocabulary, no weights", "load the model's full file"),
+    }
+    if card.kind in reasons:
+        what, next_step = reasons[card.kind]
+        raise KnownError(
+            what,
+            value=path.name,
+            next_step=next_step,
+            remedies=(Remedy(RemedyKind.CHOOSE_MODEL, "Choose a model"),),
+        )
+
+
+def _facts(
+    model: Any,
+    context: Any,
+    vocab: Vocabulary,
+    card: Card,
+    path: Path,
+    options: Mapping[str, Value],
+    threads: Threads,
+    buffers: Sequence[BufferUse],
+    log_lines: Sequence[str] | Any,
+) -> ModelFacts:
+    template = llama.llama_model_chat_template(model, None)
+    description = ctypes.create_string_buffer(256)
+    llama.llama_model_desc(model, description, len(description))
+    n_swa = llama.llama_model_n_swa(model)
+    is_recurrent, is_hybrid = bool(llama.llama_model_is_recurrent(model)), bool(llama.llama_model_is_hybrid(model))
+    # The order of buffers is by name; a device is named once.
+    devices = tuple(dict.fromkeys(each.device for each in buffers if each.model_bytes or each.context_bytes))
+    return ModelFacts(
+        path=str(path),
+        name=card.name or path.stem,
+        architecture=card.architecture or "unknown",
+        description=description.value.decode(errors="replace"),
+        size_bytes=llama.llama_model_size(model),
+        n_params=llama.llama_model_n_params(model),
+        n_layer=llama.llama_model_n_layer(model),
+        n_embd=llama.llama_model_n_embd(model),
+        n_head=llama.llama_model_n_head(model),
+        n_head_kv=llama.llama_model_n_head_kv(model),
+        n_swa=n_swa,
+        n_vocab=vocab.n_vocab,
+        n_ctx=llama.llama_n_ctx(context),
+        n_ctx_train=llama.llama_model_n_ctx_train(model),
+        chat_template=template.decode(errors="replace") if template else None,
+        bos_text=vocab.text(vocab.bos),
+        eos_text=vocab.text(vocab.eos),
+        adds_bos=vocab.adds_bos,
+        is_recurrent=is_recurrent,
+        is_hybrid=is_hybrid,
+        can_roll_back=not (is_recurrent or is_hybrid or (n_swa > 0 and not options["swa_full"])),
+        n_threads=threads.decode,
+        n_threads_batch=threads.batch,
+        flash_attn=_flash_attention(str(options["flash_attn"]), log_lines),
+        devices=devices or ("CPU",),
+        fingerprint=fingerprint(path, card),
+    )
+
+
+def fingerprint(path: Path, card: Card) -> str:
+    """Tells one model file from another without reading its weights: size and the header's facts, not the path."""
+    return f"{card.architecture}:{card.weights_bytes}:{path.stat().st_size}"
+
+
+def _flash_attention(asked: str, log_lines: Sequence[str] | Any) -> bool | None:
+    if asked != "auto":
+        return asked == "on"
+    for line in log_lines:
+        if "Flash Attention was auto, set to" in line:
+            return "enabled" in line
+    return None
