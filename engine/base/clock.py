@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Protocol
 
 
@@ -26,4 +26,4 @@ class SystemClock:
         return time.monotonic()
 
     def utc(self) -> datetime:
-        return datetime.now(timezone.utc)
+        return datetime.now(UTC)

@@ -23,6 +23,7 @@ class RemedyKind(enum.Enum):
     RETRY = "retry"  # no argument: do the same thing again
     RESTART_ENGINE = "restart_engine"  # no argument: kill the worker and start a new one
     OPEN_PAGE = "open_page"  # a page key
+    LOAD_ANYWAY = "load_anyway"  # no argument: load what was just refused for its size
 
 
 class Remedy(msgspec.Struct, frozen=True):

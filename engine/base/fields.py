@@ -90,8 +90,13 @@ class Field:
                     return self._in_range(int(value))
                 raise self._refuse(value, f"use a whole number{self._range_text()}")
             case FieldKind.FLOAT:
-                if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-                    return self._in_range(float(value))
+                if isinstance(value, int | float) and not isinstance(value, bool):
+                    try:
+                        number = float(value)
+                    except OverflowError:  # JSON can carry integers beyond a float
+                        number = math.inf
+                    if math.isfinite(number):
+                        return self._in_range(number)
                 raise self._refuse(value, f"use a number{self._range_text()}")
             case FieldKind.CHOICE:
                 if isinstance(value, str) and value in self.choices:

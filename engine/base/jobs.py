@@ -49,17 +49,18 @@ class JobEnded:
 
 
 class Task:
-    """What a running job sees of itself: report progress, ask whether to stop."""
+    """What a running job sees of itself: report progress, ask whether to stop (`stop` is set then)."""
 
     def __init__(self, job_id: int, title: str, bus: Bus, stop: threading.Event) -> None:
-        self._job_id, self._title, self._bus, self._stop = job_id, title, bus, stop
+        self._job_id, self._title, self._bus = job_id, title, bus
+        self.stop = stop
 
     def progress(self, fraction: float | None, text: str = "") -> None:
         self._bus.post(JobProgress(self._job_id, self._title, fraction, text))
 
     def check(self) -> None:
         """Raise `Cancelled` if somebody cancelled this job."""
-        if self._stop.is_set():
+        if self.stop.is_set():
             raise Cancelled
 
 

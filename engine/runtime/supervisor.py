@@ -22,8 +22,8 @@ from engine.wire.load_options import LOAD_OPTIONS
 from engine.wire.messages import (
     PROTOCOL,
     Bench,
-    BenchProgress,
     Benched,
+    BenchProgress,
     Cancel,
     ChainLink,
     Command,
@@ -68,6 +68,7 @@ class Phase(enum.Enum):
     ABSENT = "absent"  # no process
     STARTING = "starting"  # a process that has not said hello
     EMPTY = "empty"  # ready, no model
+    PLANNING = "planning"  # what a load would take is being asked, in a process of its own
     LOADING = "loading"
     READY = "ready"  # a model is loaded, nothing runs
     READING = "reading"  # computing a prompt
@@ -116,7 +117,7 @@ class EngineState:
     @property
     def is_busy(self) -> bool:
         """Whether something is going on that can be stopped."""
-        return self.phase in (Phase.LOADING, Phase.READING, Phase.WRITING, Phase.WORKING)
+        return self.phase in (Phase.PLANNING, Phase.LOADING, Phase.READING, Phase.WRITING, Phase.WORKING)
 
 
 Answer = Callable[[Event], None]
@@ -155,6 +156,8 @@ class Supervisor:
         self._had_model = False
         self._closed = False
         self._live_run_id = 0
+        self._said_hello = False
+        self._before_planning: EngineState | None = None
         bus.subscribe(FromWorker, self._from_worker)
         bus.subscribe(WorkerEnded, self._ended)
 
@@ -170,18 +173,38 @@ class Supervisor:
         if self._client is None and not self._closed:
             self._client = self._spawn(self._bus)
             self._started_s = self._last_pong_s = self._clock.now_s()
-            self._had_model = False
+            self._had_model = self._said_hello = False
             self._set(EngineState(phase=Phase.STARTING))
+
+    def begin_planning(self, path: str) -> None:
+        """A load of this model is being planned; a worker gets ready meanwhile, and what is loaded stays until then."""
+        if self._live_run_id:
+            self.cancel()
+        self.ensure_worker()
+        self._before_planning = self.state
+        self._set(replace(self.state, phase=Phase.PLANNING, model_path=path, load_fraction=0.0, trouble=None))
+
+    def end_planning(self) -> None:
+        """The planned load is not done: everything is as it was before."""
+        before, self._before_planning = self._before_planning, None
+        if before is not None and self.state.phase is Phase.PLANNING:
+            still = {"devices", "engine", "build", "pid", "rss_bytes"}
+            kept = {key: getattr(self.state, key) for key in still}
+            phase: Phase = Phase.EMPTY if before.phase in (Phase.STARTING, Phase.LOST, Phase.ABSENT) else before.phase
+            if not self._said_hello:
+                phase = Phase.STARTING
+            self._set(replace(before, phase=phase, **kept))
 
     def load(self, path: str, options: Mapping[str, Value]) -> int:
         """Load a model in a fresh process (unloading really frees memory only so); returns the load's id."""
-        if self._had_model or self.state.phase is Phase.LOST or self.state.is_busy:
+        self._before_planning = None
+        if self._had_model:
             self._discard_worker()
         self.ensure_worker()
         self._load_options = dict(options)
         load = Load(next(self._ids), path, LOAD_OPTIONS.changed(options))
         self._had_model = True
-        if self.state.phase is Phase.STARTING:
+        if not self._said_hello:
             self._waiting_load = load
         else:
             self._send(load)
@@ -255,7 +278,7 @@ class Supervisor:
         if client is None or self._closed:
             return
         now = self._clock.now_s()
-        if self.state.phase is Phase.STARTING or (self.state.phase is Phase.LOADING and self._waiting_load):
+        if not self._said_hello:
             if now - self._started_s > HELLO_WITHIN_S:
                 client.kill()
             return
@@ -338,6 +361,7 @@ class Supervisor:
                 )
             )
             return
+        self._said_hello = True
         said = replace(
             self.state,
             devices=event.devices,
@@ -350,6 +374,8 @@ class Supervisor:
             load, self._waiting_load = self._waiting_load, None
             self._send(load)
             self._set(replace(said, phase=Phase.LOADING))
+        elif self.state.phase is Phase.PLANNING:
+            self._set(said)
         else:
             self._set(replace(said, phase=Phase.EMPTY))
         self._bus.post(event)
@@ -360,7 +386,7 @@ class Supervisor:
         match event:
             case RunStarted():
                 self._set(replace(self.state, n_past=event.n_reused))
-            case Token():
+            case Token() if self.state.phase is not Phase.PLANNING:
                 if self.state.phase is not Phase.WRITING or self.state.n_past != event.n_past:
                     self._set(replace(self.state, phase=Phase.WRITING, n_past=event.n_past))
             case RunDone() | RunFailed():
@@ -437,6 +463,10 @@ class Supervisor:
 
     def _finish(self, phase: Phase, **changes: object) -> None:
         self._stop_asked_s = None
+        if self.state.phase is Phase.PLANNING and self._before_planning is not None:
+            # What ran on beside the plan has ended; the plan goes on.
+            self._before_planning = replace(self._before_planning, phase=phase, run_id=0, stopping=False)
+            return
         fresh = replace(self.state, phase=phase, run_id=0, stopping=False, can_force=False)
         self._set(replace(fresh, **changes))  # type: ignore[arg-type]
 

@@ -18,7 +18,7 @@ import llama_cpp
 import llama_cpp.llama_cpp as llama
 
 from engine.base.fields import Value
-from engine.sampling.stage import NativeCall
+from engine.sampling.stage import Given, NativeCall
 from engine.wire.messages import DeviceInfo, DeviceKind
 
 FLASH_ATTN = {"auto": -1, "off": 0, "on": 1}
@@ -134,6 +134,11 @@ class Ggml:
         return tuple(found)
 
 
+def start_backends() -> None:
+    """Once in a process, before anything else of llama.cpp."""
+    llama.llama_backend_init()
+
+
 def model_params(
     options: Mapping[str, Value], *, no_alloc: bool, on_progress: Callable[[float], bool] | None
 ) -> tuple[Any, Any]:
@@ -237,7 +242,10 @@ class Vocabulary:
 class SamplerChain:
     """A native sampler chain, made from the calls that the stages name. Freed by `close`."""
 
-    def __init__(self, calls: Iterable[NativeCall], *, banned: Sequence[int] = (), n_vocab: int = 0) -> None:
+    def __init__(
+        self, calls: Iterable[NativeCall], *, n_vocab: int, n_ctx: int, banned: Sequence[int] = ()
+    ) -> None:
+        """Args: `banned` are tokens that are never drawn; sizes in tokens, for the stages that ask for them."""
         params = llama.llama_sampler_chain_default_params()
         params.no_perf = True
         self.pointer = llama.llama_sampler_chain_init(params)
@@ -248,8 +256,9 @@ class SamplerChain:
             llama.llama_sampler_chain_add(
                 self.pointer, llama.llama_sampler_init_logit_bias(n_vocab, len(banned), biases)
             )
+        given = {Given.N_VOCAB: n_vocab, Given.N_CTX: n_ctx}
         for call in calls:
-            llama.llama_sampler_chain_add(self.pointer, getattr(llama, call.name)(*call.args))
+            llama.llama_sampler_chain_add(self.pointer, getattr(llama, call.name)(*call.filled(given)))
 
     def accept(self, tokens: Iterable[int]) -> None:
         """Tell the stages with a memory (penalties) what stands before."""

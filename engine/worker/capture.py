@@ -100,7 +100,7 @@ def stage_views(
     calls = chain.native_calls(seed)
     keys = [each.key for each in chain.active()]
     for place, call in enumerate(calls):
-        native = SamplerChain([call])
+        native = SamplerChain([call], n_vocab=session.vocab.n_vocab, n_ctx=session.n_ctx)
         native.accept(history)
         candidates.apply(native.pointer)
         native.close()

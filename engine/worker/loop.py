@@ -16,7 +16,7 @@ import threading
 import time
 import traceback
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -137,7 +137,7 @@ class Worker:
         self._process = psutil.Process()
         self._log = NativeLog()
         self._log.on_warning = lambda level, text: self._emit(LogLine(level, text))
-        binding.llama.llama_backend_init()
+        binding.start_backends()
         self._ggml = Ggml()
         self._abort = AbortFlag()
         self._control = Control(self._abort)
@@ -344,7 +344,7 @@ class Worker:
             session.vocab,
             self._templates,
             n_reserve=1,
-            now=lambda: datetime.now(timezone.utc),
+            now=lambda: datetime.now(UTC),
         )
 
     def _loaded(self) -> Session:

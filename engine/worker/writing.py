@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Protocol
 
 from engine.chat.stream import StopMatcher
@@ -87,7 +87,7 @@ def write_answer(
         session.vocab,
         templates,
         n_reserve=max(1, min(limit, session.n_ctx // 4)),
-        now=lambda: datetime.now(timezone.utc),
+        now=lambda: datetime.now(UTC),
     )
     rendered_s = time.monotonic()
     had_other_tokens = bool(session.cached)
@@ -206,7 +206,9 @@ class _Writer:
 
 
 def _native(chain: Chain, seed: int, history: list[int], session: Session, banned: list[int]) -> SamplerChain:
-    native = SamplerChain(chain.native_calls(seed), banned=banned, n_vocab=session.vocab.n_vocab)
+    native = SamplerChain(
+        chain.native_calls(seed), n_vocab=session.vocab.n_vocab, n_ctx=session.n_ctx, banned=banned
+    )
     if any(link.stage.uses_history for link in chain.active()):
         native.accept(history)
     return native

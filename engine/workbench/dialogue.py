@@ -1,0 +1,662 @@
+"""The dialogue: the conversation that is open, what is being written in it, and its way into the store.
+
+What is shown never waits for the disk: ids are made here, the thread is kept in memory, and the store's lane is told
+in the same order. Text that is being written goes to the store twice a second, so a crash loses no more than that.
+An answer's message reaches the store with its first sign of life from the engine; a prompt that is refused leaves
+nothing behind but the question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from engine.base.bus import Bus
+from engine.base.clock import Clock
+from engine.base.errors import KnownError, Trouble
+from engine.base.fields import Value
+from engine.chat.stream import ChunkKind, ThinkingSplitter, Utf8Stream
+from engine.models.library import model_label
+from engine.runtime.supervisor import EngineState
+from engine.sampling.chain import Chain
+from engine.store import Store, random_id
+from engine.store.conversations import title_of
+from engine.store.rows import (
+    ConversationId,
+    ConversationRow,
+    MessageId,
+    MessageRow,
+    MessageState,
+    Role,
+    RunId,
+    RunRecipe,
+    RunResult,
+    RunRow,
+    SearchHit,
+)
+from engine.wire.messages import (
+    ChainLink,
+    ChatMessage,
+    FinishReason,
+    Prompt,
+    RunDone,
+    RunFailed,
+    RunStarted,
+    RunStats,
+    Token,
+)
+from engine.workbench.events import (
+    Beat,
+    ConversationsChanged,
+    Figures,
+    MessageFinished,
+    MessageText,
+    ThreadChanged,
+    ThreadMessage,
+    TroubleShown,
+)
+
+SAVE_EVERY_S = 0.5
+
+
+class Engine(Protocol):
+    """What the dialogue needs of the supervisor."""
+
+    @property
+    def state(self) -> EngineState: ...
+
+    @property
+    def load_options(self) -> Mapping[str, Value]: ...
+
+    def generate(self, prompt: Prompt, chain: tuple[ChainLink, ...], options: Mapping[str, Value]) -> int: ...
+
+    def cancel(self) -> None: ...
+
+
+class InStore(Protocol):
+    """Runs work on the store's lane."""
+
+    def __call__(
+        self,
+        work: Callable[[Store], object],
+        *,
+        then: Callable[[Any], None] | None = None,
+        title: str = "",
+    ) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A conversation as the store gave it: its branch, each message's place among its siblings, its runs."""
+
+    row: ConversationRow
+    thread: tuple[MessageRow, ...]
+    places: Mapping[MessageId, tuple[int, int]]
+    runs: Mapping[MessageId, RunRow]
+
+
+@dataclass(slots=True)
+class _Writing:
+    """The answer that is being written."""
+
+    run_id: int
+    conversation_id: ConversationId
+    message: ThreadMessage
+    stored_run: RunId
+    label: str
+    chain: Chain
+    options: Mapping[str, Value]
+    utf8: Utf8Stream = field(default_factory=Utf8Stream)
+    splitter: ThinkingSplitter = field(default_factory=ThinkingSplitter)
+    started: RunStarted | None = None
+    text: list[str] = field(default_factory=list)
+    thinking: list[str] = field(default_factory=list)
+    unsaved_text: list[str] = field(default_factory=list)
+    unsaved_thinking: list[str] = field(default_factory=list)
+    saved_s: float = 0.0
+    thinking_from_s: float | None = None
+    thinking_to_s: float | None = None
+
+
+class Dialogue:
+    """The open conversation. Every method is for the pumping thread and returns at once; results come over the bus."""
+
+    def __init__(self, bus: Bus, engine: Engine, in_store: InStore, clock: Clock) -> None:
+        self._bus, self._engine, self._in_store, self._clock = bus, engine, in_store, clock
+        self._conversation: ConversationRow | None = None
+        self._new_system_prompt = ""
+        self._messages: list[ThreadMessage] = []
+        self._writing: _Writing | None = None
+        bus.subscribe(RunStarted, self._run_started)
+        bus.subscribe(Token, self._token)
+        bus.subscribe(RunDone, self._run_done)
+        bus.subscribe(RunFailed, self._run_failed)
+        bus.subscribe(Beat, self._beat)
+
+    # ---- what is open -------------------------------------------------------------------------------------------
+
+    @property
+    def conversation_id(self) -> ConversationId | None:
+        """The open conversation, None for a new one that is not stored yet."""
+        return self._conversation.id if self._conversation else None
+
+    @property
+    def messages(self) -> tuple[ThreadMessage, ...]:
+        """The branch that is shown, oldest first."""
+        return tuple(self._messages)
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether an answer of this conversation is being written."""
+        return self._writing is not None
+
+    @property
+    def system_prompt(self) -> str:
+        """The open conversation's system prompt."""
+        return self._conversation.system_prompt if self._conversation else self._new_system_prompt
+
+    def refresh_list(self) -> None:
+        """Post the list of conversations."""
+        self._in_store(lambda store: store.conversations.list(), then=self._list_came, title="Reading the chats")
+
+    def search(self, text: str, then: Callable[[tuple[SearchHit, ...]], None]) -> None:
+        """Find conversations; `then` takes the hits."""
+        self._in_store(lambda store: store.search(text), then=then, title="Searching the chats")
+
+    def new(self, system_prompt: str = "") -> None:
+        """Show an empty chat; it is stored with its first message. What is being written elsewhere is stopped."""
+        self.stop()
+        self._detach()
+        self._conversation, self._messages = None, []
+        self._new_system_prompt = system_prompt
+        self._post_thread()
+
+    def open(self, conversation_id: ConversationId) -> None:
+        """Show a stored conversation. What is being written in another one is stopped, and kept."""
+        if self._conversation is not None and conversation_id == self._conversation.id:
+            return
+        self.stop()
+        self._detach()
+        self._load(conversation_id)
+
+    def set_system_prompt(self, text: str) -> None:
+        """The system prompt of the open conversation, from the next answer on."""
+        if self._conversation is None:
+            self._new_system_prompt = text
+        else:
+            conversation_id = self._conversation.id
+            self._conversation = replace(self._conversation, system_prompt=text)
+            self._in_store(lambda store: store.conversations.set_system_prompt(conversation_id, text))
+
+    def set_draft(self, text: str) -> None:
+        """Keep what stands in the composer."""
+        if self._conversation is not None and self._conversation.draft != text:
+            conversation_id = self._conversation.id
+            self._conversation = replace(self._conversation, draft=text)
+            self._in_store(lambda store: store.conversations.set_draft(conversation_id, text))
+
+    def rename(self, conversation_id: ConversationId, title: str) -> None:
+        """Give a conversation a name; "" gives the choice back to its first words."""
+        self._in_store(lambda store: store.conversations.rename(conversation_id, title))
+        if self._conversation is not None and self._conversation.id == conversation_id:
+            self._conversation = replace(self._conversation, title=title, title_is_manual=bool(title))
+            self._post_thread()
+        self.refresh_list()
+
+    def delete(self, conversation_id: ConversationId) -> None:
+        """Take a conversation out of the list; `restore` brings it back as it was."""
+        if self._conversation is not None and self._conversation.id == conversation_id:
+            self.new(self._new_system_prompt)
+        self._in_store(lambda store: store.conversations.delete(conversation_id))
+        self.refresh_list()
+
+    def restore(self, conversation_id: ConversationId) -> None:
+        """Undo a delete, and open the conversation again."""
+        self._in_store(lambda store: store.conversations.restore(conversation_id))
+        self.refresh_list()
+        self.open(conversation_id)
+
+    def pin(self, conversation_id: ConversationId, pinned: bool) -> None:
+        """Keep a conversation at the top of the list."""
+        self._in_store(lambda store: store.conversations.pin(conversation_id, pinned))
+        self.refresh_list()
+
+    # ---- saying something ---------------------------------------------------------------------------------------
+
+    def send(self, text: str, chain: Chain, options: Mapping[str, Value], *, drop_oldest: bool = False) -> None:
+        """Say something and let the model answer.
+
+        Raises:
+            KnownError: no model is ready, or it is busy. Nothing was added.
+        """
+        parent_id = self._messages[-1].id if self._messages else None
+        question = ThreadMessage(MessageId(random_id()), parent_id, Role.USER, text, MessageState.COMPLETE)
+        run_id = self._ask([*self._messages, question], chain, options, drop_oldest)
+        conversation_id = self._ensure_conversation(text)
+        self._messages.append(question)
+        self._store_question(conversation_id, question)
+        self._begin_answer(run_id, conversation_id, question.id, chain, options, 0, 1)
+
+    def again(
+        self, message_id: MessageId, chain: Chain, options: Mapping[str, Value], *, drop_oldest: bool = False
+    ) -> None:
+        """Answer again: after a question, or beside an answer, which stays as the other branch."""
+        place = self._place(message_id)
+        if self._messages[place].role is Role.ASSISTANT:
+            sibling_count = self._messages[place].sibling_count
+            place -= 1
+        else:
+            sibling_count = 1 if place + 1 < len(self._messages) else 0
+        kept = self._messages[: place + 1]
+        if not kept or self._conversation is None:
+            return
+        run_id = self._ask(kept, chain, options, drop_oldest)
+        self._messages = kept
+        self._begin_answer(
+            run_id, self._conversation.id, kept[-1].id, chain, options, sibling_count, sibling_count + 1
+        )
+
+    def edit(self, message_id: MessageId, text: str, chain: Chain, options: Mapping[str, Value]) -> None:
+        """Say something else in a message's place and let the model answer; the old branch stays."""
+        place = self._place(message_id)
+        old = self._messages[place]
+        if self._conversation is None:
+            return
+        count = old.sibling_count
+        question = ThreadMessage(
+            MessageId(random_id()),
+            old.parent_id,
+            old.role,
+            text,
+            MessageState.COMPLETE,
+            sibling_index=count,
+            sibling_count=count + 1,
+        )
+        kept = self._messages[:place]
+        run_id = self._ask([*kept, question], chain, options, False)
+        self._messages = [*kept, question]
+        conversation_id = self._conversation.id
+        self._store_question(conversation_id, question)
+        self._begin_answer(run_id, conversation_id, question.id, chain, options, 0, 1)
+
+    def show_sibling(self, message_id: MessageId, delta: int) -> None:
+        """Show the next (1) or the one before (−1) of a message's alternatives, with what follows it."""
+        if self._conversation is None or self._writing is not None:
+            return
+        conversation_id = self._conversation.id
+
+        def switch(store: Store) -> None:
+            siblings = store.messages.siblings(message_id)
+            ids = [each.id for each in siblings]
+            wanted = ids[(ids.index(message_id) + delta) % len(ids)]
+            store.messages.set_head(conversation_id, store.messages.newest_leaf(wanted))
+
+        self._in_store(switch, title="Changing the branch")
+        self._load(conversation_id)
+
+    def stop(self) -> None:
+        """Ask the answer that is being written to stop; what is there is kept."""
+        if self._writing is not None:
+            self._engine.cancel()
+
+    def flush(self) -> None:
+        """Send what is not stored yet to the store. Called before closing."""
+        self._save_text(force=True)
+
+    # ---- events -------------------------------------------------------------------------------------------------
+
+    def _run_started(self, event: RunStarted) -> None:
+        writing = self._writing
+        if writing is None or event.run_id != writing.run_id:
+            return
+        writing.started = event
+        writing.splitter = ThinkingSplitter(starts_inside=event.starts_in_thinking)
+        recipe = self._recipe(writing, event)
+        message, conversation_id, run_id = writing.message, writing.conversation_id, writing.stored_run
+
+        def begin(store: Store) -> None:
+            store.messages.add(
+                conversation_id,
+                message.parent_id,
+                Role.ASSISTANT,
+                state=MessageState.WRITING,
+                message_id=message.id,
+            )
+            store.runs.start(message.id, recipe, run_id=run_id)
+
+        self._in_store(begin, title="Saving the answer")
+
+    def _token(self, event: Token) -> None:
+        writing = self._writing
+        if writing is None or event.run_id != writing.run_id:
+            return
+        self._add_text(writing, writing.utf8.feed(event.piece))
+
+    def _run_done(self, event: RunDone) -> None:
+        writing = self._writing
+        if writing is None or event.run_id != writing.run_id:
+            return
+        self._drain(writing)
+        stopped = event.reason is FinishReason.CANCELLED
+        result = _result(event.reason, event.stats, writing.started, None)
+        self._finish(writing, MessageState.STOPPED if stopped else MessageState.COMPLETE, result, event.stats)
+
+    def _run_failed(self, event: RunFailed) -> None:
+        writing = self._writing
+        if writing is None or event.run_id != writing.run_id:
+            return
+        if writing.started is None:
+            # Refused before it began: the question stays, there is no answer to keep.
+            self._writing = None
+            self._messages = [each for each in self._messages if each.id != writing.message.id]
+            self._post_thread()
+        else:
+            self._drain(writing)
+            result = _result(None, None, writing.started, event.trouble)
+            self._finish(writing, MessageState.FAILED, result, None, event.trouble)
+        self._bus.post(TroubleShown(event.trouble, "chat"))
+
+    def _beat(self, _event: Beat) -> None:
+        self._save_text(force=False)
+
+    # ---- inside -------------------------------------------------------------------------------------------------
+
+    def _ask(
+        self, thread: list[ThreadMessage], chain: Chain, options: Mapping[str, Value], drop_oldest: bool
+    ) -> int:
+        if self._writing is not None:
+            raise KnownError("An answer is still being written", next_step="stop it first")
+        turns = [ChatMessage(each.role.value, each.text) for each in thread if each.text]
+        if self.system_prompt.strip():
+            turns.insert(0, ChatMessage("system", self.system_prompt))
+        prompt = Prompt(messages=tuple(turns), drop_oldest=drop_oldest)
+        return self._engine.generate(prompt, wire_chain(chain), options)
+
+    def _begin_answer(
+        self,
+        run_id: int,
+        conversation_id: ConversationId,
+        parent_id: MessageId,
+        chain: Chain,
+        options: Mapping[str, Value],
+        sibling_index: int,
+        sibling_count: int,
+    ) -> None:
+        state = self._engine.state
+        label = model_label_of(state)
+        message = ThreadMessage(
+            MessageId(random_id()),
+            parent_id,
+            Role.ASSISTANT,
+            "",
+            MessageState.WRITING,
+            sibling_index=sibling_index,
+            sibling_count=sibling_count,
+            figures=Figures(label, None, None, None),
+        )
+        self._messages.append(message)
+        self._writing = _Writing(
+            run_id, conversation_id, message, RunId(random_id()), label, chain, options, saved_s=self._clock.now_s()
+        )
+        self._post_thread()
+
+    def _ensure_conversation(self, first_words: str) -> ConversationId:
+        if self._conversation is not None:
+            return self._conversation.id
+        conversation_id = ConversationId(random_id())
+        system_prompt = self._new_system_prompt
+        model_path = self._engine.state.model_path or None
+        now = self._clock.utc()
+        self._conversation = ConversationRow(
+            id=conversation_id,
+            title=title_of(first_words),
+            title_is_manual=False,
+            created_utc=now,
+            updated_utc=now,
+            folder=None,
+            system_prompt=system_prompt,
+            model_path=model_path,
+            pinned=False,
+            deleted_utc=None,
+            draft="",
+            head_id=None,
+        )
+        self._in_store(
+            lambda store: store.conversations.create(
+                system_prompt=system_prompt, model_path=model_path, conversation_id=conversation_id
+            ),
+            title="Saving the chat",
+        )
+        return conversation_id
+
+    def _store_question(self, conversation_id: ConversationId, question: ThreadMessage) -> None:
+        self._in_store(
+            lambda store: store.messages.add(
+                conversation_id, question.parent_id, question.role, question.text, message_id=question.id
+            ),
+            title="Saving the message",
+        )
+        self.refresh_list()
+
+    def _add_text(self, writing: _Writing, text: str) -> None:
+        answer, thinking = "", ""
+        for chunk in writing.splitter.feed(text) if text else ():
+            if chunk.kind is ChunkKind.THINKING:
+                thinking += chunk.text
+            else:
+                answer += chunk.text
+        self._grow(writing, answer, thinking)
+
+    def _drain(self, writing: _Writing) -> None:
+        """The last half of a character, the last half of a tag."""
+        self._add_text(writing, writing.utf8.flush())
+        answer, thinking = "", ""
+        for chunk in writing.splitter.flush():
+            if chunk.kind is ChunkKind.THINKING:
+                thinking += chunk.text
+            else:
+                answer += chunk.text
+        self._grow(writing, answer, thinking)
+
+    def _grow(self, writing: _Writing, answer: str, thinking: str) -> None:
+        if not answer and not thinking:
+            return
+        now = self._clock.now_s()
+        if thinking:
+            writing.thinking_from_s = writing.thinking_from_s or now
+            writing.thinking_to_s = now
+            writing.thinking.append(thinking)
+            writing.unsaved_thinking.append(thinking)
+        if answer:
+            writing.text.append(answer)
+            writing.unsaved_text.append(answer)
+        self._bus.post(MessageText(writing.message.id, answer, thinking))
+
+    def _save_text(self, *, force: bool) -> None:
+        writing = self._writing
+        if writing is None or writing.started is None or not (writing.unsaved_text or writing.unsaved_thinking):
+            return
+        now = self._clock.now_s()
+        if not force and now - writing.saved_s < SAVE_EVERY_S:
+            return
+        writing.saved_s = now
+        text, thinking = "".join(writing.unsaved_text), "".join(writing.unsaved_thinking)
+        writing.unsaved_text.clear()
+        writing.unsaved_thinking.clear()
+        message_id = writing.message.id
+        self._in_store(lambda store: store.messages.append_text(message_id, text, thinking), title="Saving text")
+
+    def _finish(
+        self,
+        writing: _Writing,
+        state: MessageState,
+        result: RunResult,
+        stats: RunStats | None,
+        trouble: Trouble | None = None,
+    ) -> None:
+        self._save_text(force=True)
+        self._writing = None
+        started = writing.started
+        thinking_s = None
+        if writing.thinking_from_s is not None and writing.thinking_to_s is not None:
+            thinking_s = writing.thinking_to_s - writing.thinking_from_s
+        figures = Figures(
+            writing.label,
+            stats,
+            started.seed if started else None,
+            result.finish_reason,
+            started.n_dropped_messages if started else 0,
+            started.warnings if started else (),
+            started.no_roll_back if started else False,
+        )
+        message = replace(
+            writing.message,
+            text="".join(writing.text),
+            thinking="".join(writing.thinking),
+            thinking_s=thinking_s,
+            state=state,
+            figures=figures,
+            trouble=trouble,
+        )
+        self._messages = [message if each.id == message.id else each for each in self._messages]
+        run_id = writing.stored_run
+
+        def finish(store: Store) -> None:
+            store.messages.finish(message.id, state)
+            store.runs.finish(run_id, result)
+
+        self._in_store(finish, title="Saving the answer")
+        self._bus.post(MessageFinished(message))
+        self.refresh_list()
+
+    def _detach(self) -> None:
+        """Leave the conversation: an answer that is still stopping is finished in the store as stopped."""
+        writing = self._writing
+        if writing is None:
+            return
+        if writing.started is not None:
+            self._drain(writing)
+            result = _result(FinishReason.CANCELLED, None, writing.started, None)
+            self._finish(writing, MessageState.STOPPED, result, None)
+        self._writing = None
+
+    def _recipe(self, writing: _Writing, started: RunStarted) -> RunRecipe:
+        state = self._engine.state
+        return RunRecipe(
+            model_path=state.model_path,
+            model_label=writing.label,
+            model_fingerprint=state.facts.fingerprint if state.facts else "",
+            engine_build=f"{state.engine}; {state.build}",
+            template_hash=started.template_hash,
+            chain=_json(writing.chain.to_wire()),
+            limits=_json(dict(writing.options)),
+            load_options=_json(dict(self._engine.load_options)),
+            seed=started.seed,
+        )
+
+    def _load(self, conversation_id: ConversationId) -> None:
+        def read(store: Store) -> _Stored:
+            thread = store.messages.thread(conversation_id)
+            places: dict[MessageId, tuple[int, int]] = {}
+            for each in thread:
+                ids = [sibling.id for sibling in store.messages.siblings(each.id)]
+                places[each.id] = (ids.index(each.id), len(ids))
+            runs = {run.message_id: run for run in store.runs.of_conversation(conversation_id)}
+            return _Stored(store.conversations.get(conversation_id), thread, places, runs)
+
+        def show(found: _Stored) -> None:
+            self._conversation = found.row
+            self._messages = [
+                _thread_message(each, found.places[each.id], found.runs.get(each.id)) for each in found.thread
+            ]
+            self._post_thread()
+
+        self._in_store(read, then=show, title="Opening the chat")
+
+    def _list_came(self, rows: object) -> None:
+        assert isinstance(rows, tuple)
+        self._bus.post(ConversationsChanged(rows))
+
+    def _post_thread(self) -> None:
+        row = self._conversation
+        self._bus.post(
+            ThreadChanged(
+                row.id if row else None,
+                row.title if row else "",
+                self.system_prompt,
+                row.draft if row else "",
+                tuple(self._messages),
+            )
+        )
+
+    def _place(self, message_id: MessageId) -> int:
+        for place, each in enumerate(self._messages):
+            if each.id == message_id:
+                return place
+        raise KnownError("This message is not in the open chat", next_step="open its chat first")
+
+
+def wire_chain(chain: Chain) -> tuple[ChainLink, ...]:
+    """The chain as it travels."""
+    return tuple(ChainLink(each["key"], each["enabled"], each["values"]) for each in chain.to_wire())
+
+
+def model_label_of(state: EngineState) -> str:
+    """The loaded model's name on screen."""
+    return model_label(Path(state.model_path)) if state.model_path else ""
+
+
+def _thread_message(row: MessageRow, place: tuple[int, int], run: RunRow | None) -> ThreadMessage:
+    figures = None
+    if run is not None:
+        result = run.result
+        stats = None
+        if result.n_prompt is not None and result.n_completion is not None:
+            stats = RunStats(
+                n_prompt=result.n_prompt,
+                n_reused=result.n_reused or 0,
+                n_completion=result.n_completion,
+                render_s=0.0,
+                prefill_s=result.prefill_s or 0.0,
+                first_token_s=result.first_token_s,
+                decode_s=result.decode_s or 0.0,
+            )
+        figures = Figures(
+            run.recipe.model_label, stats, run.recipe.seed, result.finish_reason, result.n_dropped_messages or 0
+        )
+    return ThreadMessage(
+        id=row.id,
+        parent_id=row.parent_id,
+        role=row.role,
+        text=row.content,
+        state=row.state,
+        thinking=row.thinking,
+        sibling_index=place[0],
+        sibling_count=place[1],
+        figures=figures,
+        trouble=run.result.trouble if run else None,
+    )
+
+
+def _result(
+    reason: FinishReason | None, stats: RunStats | None, started: RunStarted | None, trouble: Trouble | None
+) -> RunResult:
+    return RunResult(
+        finish_reason=reason,
+        n_prompt=stats.n_prompt if stats else (started.n_prompt if started else None),
+        n_reused=stats.n_reused if stats else (started.n_reused if started else None),
+        n_completion=stats.n_completion if stats else None,
+        n_dropped_messages=started.n_dropped_messages if started else None,
+        first_token_s=stats.first_token_s if stats else None,
+        prefill_s=stats.prefill_s if stats else None,
+        decode_s=stats.decode_s if stats else None,
+        trouble=trouble,
+    )
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

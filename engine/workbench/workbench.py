@@ -1,0 +1,601 @@
+"""The workbench: what windows and commands have of the engine. It owns the bus, the jobs, the store and the worker.
+
+Everything returns at once; results come over the bus, or to the function that was handed in, on the thread that pumps
+the bus. Nothing is started by making one: `start` begins what a window needs, a command starts only what it asks for.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from engine.base.bus import Bus, Unsubscribe
+from engine.base.clock import Clock, SystemClock
+from engine.base.errors import KnownError, Remedy, RemedyKind, Trouble
+from engine.base.fields import Value
+from engine.base.jobs import JobHandle, Jobs, Task
+from engine.base.paths import Paths
+from engine.hardware.ram import ram_now
+from engine.memory.fit import Fits, Verdict, judge, largest_n_ctx
+from engine.memory.ledger import Ledger, ledger_of
+from engine.models import library
+from engine.models.starter import starter_model
+from engine.runtime.client import WorkerClient
+from engine.runtime.dry_run import plan_load
+from engine.runtime.supervisor import EngineState, Supervisor
+from engine.sampling.chain import Chain
+from engine.settings import SETTINGS, Settings, read_settings, write_settings
+from engine.store import Store, open_store
+from engine.wire.load_options import LOAD_OPTIONS
+from engine.wire.messages import (
+    Bench,
+    BenchProgress,
+    Loaded,
+    LoadFailed,
+    MemoryUse,
+    Next,
+    Planned,
+    Prompt,
+    Render,
+    Tokenize,
+)
+from engine.wire.run_options import RUN_OPTIONS
+from engine.workbench.dialogue import Dialogue, wire_chain
+from engine.workbench.events import (
+    Beat,
+    EngineChanged,
+    Estimate,
+    LibraryChanged,
+    MemoryChanged,
+    SettingsChanged,
+    TroubleShown,
+)
+
+BEAT_S = 0.25
+KEPT_DELETED = timedelta(days=30)
+log = logging.getLogger(__name__)
+Event = TypeVar("Event")
+
+
+class Workbench:
+    """The façade. One thread makes it, calls it and pumps its bus.
+
+    Attributes:
+        bus: where everything is posted.
+        paths: where everything is kept.
+        dialogue: the conversation that is open.
+        chain, load_options, run_options: what the next answer and the next load will use.
+        predicted, measured: the ledgers of the model that is loaded or about to be.
+    """
+
+    def __init__(
+        self,
+        paths: Paths,
+        *,
+        clock: Clock | None = None,
+        spawn: Callable[[Bus], WorkerClient] = WorkerClient,
+    ) -> None:
+        self.paths = paths
+        self._clock = clock or SystemClock()
+        self.bus = Bus()
+        self.bus.on_error = self._handler_failed
+        self.jobs = Jobs(self.bus)
+        self.settings = Settings()
+        self.chain = Chain.default()
+        self.load_options: dict[str, Value] = LOAD_OPTIONS.defaults()
+        self.run_options: dict[str, Value] = RUN_OPTIONS.defaults()
+        self.predicted: Ledger | None = None
+        self.measured: Ledger | None = None
+        self.library: tuple[library.LibraryEntry, ...] = ()
+        self.missing_folders: tuple[str, ...] = ()
+        self.supervisor = Supervisor(self.bus, self._clock, spawn=spawn, on_state=self._engine_changed)
+        self.dialogue = Dialogue(self.bus, self.supervisor, self._in_store, self._clock)
+        self._store: Store | None = None
+        self._opening: tuple[Path, dict[str, Value]] | None = None
+        self._plan_job: JobHandle[Any] | None = None
+        self._estimate_job: JobHandle[Any] | None = None
+        self._estimates: dict[tuple[object, ...], tuple[Planned, object]] = {}
+        self._scan_job: JobHandle[Any] | None = None
+        self._settings_dirty = False
+        self._vocab_bytes: int | None = None
+        self._beating = threading.Event()
+        self.bus.subscribe(Beat, self._beat)
+        self.bus.subscribe(Loaded, self._loaded)
+        self.bus.subscribe(LoadFailed, self._load_failed)
+
+    # ---- life ---------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin what a window needs: settings, heartbeat, worker, list of chats, library."""
+        self.read_settings()
+        self.start_beating()
+        self.supervisor.ensure_worker()
+        self._in_store(lambda store: store.conversations.purge(KEPT_DELETED), title="Opening the chats")
+        self.dialogue.refresh_list()
+        self.scan_library()
+
+    def start_beating(self) -> None:
+        """Post a `Beat` a few times a second; pings, saving and the cancel ladder live on it."""
+
+        def beat() -> None:
+            while not self._beating.wait(BEAT_S):
+                self.bus.post(Beat())
+
+        threading.Thread(target=beat, name="heartbeat", daemon=True).start()
+
+    def open_first_model(self) -> None:
+        """Load the model that was loaded last, or the starter the first time."""
+        last = str(self.settings["last_model"])
+        if not self.settings["open_last_model"]:
+            return
+        path = Path(last) if last else starter_model()
+        if path is not None and not path.exists():
+            path = starter_model()
+        if path is not None:
+            self.open_model(path)
+
+    def close(self) -> None:
+        """Stop everything and keep everything: text, settings, then the worker's end. Waits a few seconds at most."""
+        self._beating.set()
+        self.dialogue.flush()
+        if self._settings_dirty:
+            self._write_settings()
+        for job in (self._plan_job, self._estimate_job, self._scan_job):
+            if job is not None:
+                job.cancel()
+        self.supervisor.close()
+        if self._store is not None:
+            self._in_store(lambda store: store.close(), title="Closing the chats")
+        self.jobs.close()
+
+    def subscribe(self, kind: type[Event], handler: Callable[[Event], None]) -> Unsubscribe:
+        """Call `handler` for every event of this type; the result ends it."""
+        return self.bus.subscribe(kind, handler)
+
+    @property
+    def state(self) -> EngineState:
+        """What the engine does now."""
+        return self.supervisor.state
+
+    # ---- models -------------------------------------------------------------------------------------------------
+
+    def open_model(self, path: Path, options: Mapping[str, Value] | None = None, *, anyway: bool = False) -> None:
+        """Load a model: plan it first and ask when it does not fit, unless `anyway`.
+
+        What comes: `EngineChanged` all the way, `MemoryChanged` with the prediction and then the measurement,
+        `TroubleShown` when it does not fit or cannot be loaded.
+        """
+        self._drop_plan()
+        wanted = LOAD_OPTIONS.checked(options if options is not None else self.load_options)
+        self._opening = (path, wanted)
+        self.predicted = self.measured = None
+        if anyway or not self.settings["show_memory_verdict"]:
+            self._load_now(path, wanted)
+            return
+        self.supervisor.begin_planning(str(path))
+
+        def plan(task: Task) -> Planned:
+            return plan_load(str(path), wanted, stop=task.stop)[0]
+
+        def then(planned: Planned) -> None:
+            self._plan_job = None
+            freed = self._freed_bytes()
+            self.predicted = self._ledger(planned.memory, wanted)
+            verdict = judge(self.predicted, wanted, freed_bytes=freed)
+            self.bus.post(MemoryChanged(self.predicted, None, verdict))
+            if verdict.fits is Fits.NO:
+                self.supervisor.end_planning()
+                self.bus.post(TroubleShown(too_big(path, verdict)))
+            else:
+                self._load_now(path, wanted)
+
+        def failed(trouble: Trouble) -> None:
+            self._plan_job = None
+            self.supervisor.end_planning()
+            self.bus.post(TroubleShown(trouble))
+
+        self._plan_job = self.jobs.run(
+            plan, title=f"Planning {library.model_label(path)}", lane="plan", then=then, failed=failed
+        )
+
+    def load_anyway(self) -> None:
+        """Load what was just refused for its size."""
+        if self._opening is not None:
+            self.open_model(*self._opening, anyway=True)
+
+    def reload(self, changes: Mapping[str, Value] | None = None) -> None:
+        """Load the model that is loaded, or was last tried, again; with these options changed."""
+        path = self._opening[0] if self._opening else None
+        if path is None:
+            raise KnownError(
+                "No model was loaded yet",
+                next_step="choose a model first",
+                remedies=(Remedy(RemedyKind.CHOOSE_MODEL, "Choose a model"),),
+            )
+        if changes:
+            self.set_load_options({**self.load_options, **changes})
+        self.open_model(path)
+
+    def unload_model(self) -> None:
+        """Drop the model and give its memory back."""
+        self._drop_plan()
+        self.predicted = self.measured = None
+        self.supervisor.unload()
+        self.bus.post(MemoryChanged(None, None, None))
+
+    def cancel(self) -> None:
+        """Stop what is going on: planning, loading, reading, writing, measuring."""
+        if self._plan_job is not None:
+            self._drop_plan()
+            self.supervisor.end_planning()
+        else:
+            self.supervisor.cancel()
+
+    def restart_engine(self) -> None:
+        """A new worker, and the model that was loaded in it again."""
+        self.supervisor.restart()
+        if self._opening is not None:
+            self.open_model(self._opening[0])
+
+    def estimate(
+        self,
+        path: Path,
+        options: Mapping[str, Value],
+        then: Callable[[Estimate], None],
+        failed: Callable[[Trouble], None],
+        *,
+        with_limit: bool = False,
+    ) -> None:
+        """Plan a load without doing it. A newer estimate takes the place of one that is still going on.
+
+        Args:
+            with_limit: also find the largest context that fits, which takes a second plan.
+        """
+        if self._estimate_job is not None:
+            self._estimate_job.cancel()
+        wanted = LOAD_OPTIONS.checked(options)
+
+        def plan(task: Task) -> tuple[Planned, Planned | None]:
+            first = self._planned(path, wanted, task)
+            second = None
+            if with_limit:
+                n_ctx = first.memory.n_ctx
+                other = n_ctx * 2 if n_ctx < 65_536 else n_ctx // 2
+                second = self._planned(path, {**wanted, "n_ctx": other}, task)
+            return first, second
+
+        def arrived(found: tuple[Planned, Planned | None]) -> None:
+            self._estimate_job = None
+            then(self._estimate_of(path, wanted, *found))
+
+        def went_wrong(trouble: Trouble) -> None:
+            self._estimate_job = None
+            failed(trouble)
+
+        self._estimate_job = self.jobs.run(
+            plan, title="Asking the engine", lane="estimate", then=arrived, failed=went_wrong
+        )
+
+    def scan_library(self) -> None:
+        """Read the headers of every model in the folders; posts `LibraryChanged`."""
+        if self._scan_job is not None:
+            self._scan_job.cancel()
+        folders = [self.paths.models, *(Path(each).expanduser() for each in self._folder_settings())]
+        own = self.paths.models
+        self.bus.post(LibraryChanged(self.library, self.missing_folders, scanning=True))
+
+        def read(task: Task) -> tuple[tuple[library.LibraryEntry, ...], tuple[str, ...]]:
+            entries, missing = library.scan(folders, starter_model(), check=task.check)
+            return entries, tuple(each for each in missing if each != str(own))
+
+        def then(found: tuple[tuple[library.LibraryEntry, ...], tuple[str, ...]]) -> None:
+            self._scan_job = None
+            self.library, self.missing_folders = found
+            self.bus.post(LibraryChanged(*found))
+
+        self._scan_job = self.jobs.run(read, title="Reading the model folders", lane="library", then=then)
+
+    def add_model_folder(self, folder: Path) -> None:
+        """Search this folder for models, now and from now on."""
+        folders = [each for each in self._folder_settings() if each != str(folder)]
+        self.set_setting("model_folders", (*folders, str(folder)))
+        self.scan_library()
+
+    def remove_model_folder(self, folder: str) -> None:
+        """Do not search this folder any more; its files stay."""
+        self.set_setting("model_folders", tuple(each for each in self._folder_settings() if each != folder))
+        self.scan_library()
+
+    # ---- asking the model ---------------------------------------------------------------------------------------
+
+    def generate(self, prompt: Prompt, *, chain: Chain | None = None, options: Mapping[str, Value] | None = None) -> int:
+        """Continue a prompt outside any conversation; events come with the run id that is returned."""
+        wanted = RUN_OPTIONS.checked(options if options is not None else self.run_options)
+        return self.supervisor.generate(prompt, wire_chain(chain or self.chain), RUN_OPTIONS.changed(wanted))
+
+    def say(self, text: str, *, drop_oldest: bool = False) -> None:
+        """Say something in the open conversation. Raises `KnownError` when no model is ready; nothing is added then."""
+        self.dialogue.send(text, self.chain, RUN_OPTIONS.changed(self.run_options), drop_oldest=drop_oldest)
+
+    def answer_again(self, message_id: Any, *, drop_oldest: bool = False) -> None:
+        """Another answer beside this one, or to this question."""
+        self.dialogue.again(message_id, self.chain, RUN_OPTIONS.changed(self.run_options), drop_oldest=drop_oldest)
+
+    def edit_message(self, message_id: Any, text: str) -> None:
+        """Say something else in this message's place."""
+        self.dialogue.edit(message_id, text, self.chain, RUN_OPTIONS.changed(self.run_options))
+
+    def tokenize(
+        self,
+        text: str,
+        then: Callable[[Any], None],
+        failed: Callable[[Trouble], None],
+        *,
+        add_special: bool = False,
+        parse_special: bool = True,
+    ) -> None:
+        """Take a text apart; `then` takes a `Tokenized`."""
+        self.supervisor.request(lambda n: Tokenize(n, text, add_special, parse_special), then, failed)
+
+    def render(self, prompt: Prompt, then: Callable[[Any], None], failed: Callable[[Trouble], None]) -> None:
+        """The exact prompt that the model would see; `then` takes a `Rendered`."""
+        self.supervisor.request(lambda n: Render(n, prompt), then, failed)
+
+    def next_token(
+        self,
+        prompt: Prompt,
+        then: Callable[[Any], None],
+        failed: Callable[[Trouble], None],
+        *,
+        chain: Chain | None = None,
+        seed: int = -1,
+        n_top: int = 10,
+    ) -> None:
+        """The next token, taken apart; `then` takes a `NextTaken`."""
+        links = wire_chain(chain or self.chain)
+        self.supervisor.request(lambda n: Next(n, prompt, links, seed, n_top), then, failed)
+
+    def bench(
+        self,
+        command: Callable[[int], Bench],
+        then: Callable[[Any], None],
+        failed: Callable[[Trouble], None],
+        progress: Callable[[BenchProgress], None] | None = None,
+    ) -> None:
+        """Measure the loaded model; `then` takes a `Benched`."""
+        self.supervisor.request(command, then, failed, progress)
+
+    # ---- settings -----------------------------------------------------------------------------------------------
+
+    def read_settings(self) -> None:
+        """Read the settings file; what is wrong in it is told and left out."""
+        try:
+            self.settings = read_settings(self.paths.settings)
+        except KnownError as error:
+            self.bus.post(TroubleShown(error.trouble))
+            return
+        complaints = list(self.settings.complaints)
+        for name, read in (("load", self._read_load), ("run", self._read_run), ("chain", self._read_chain)):
+            try:
+                read()
+            except KnownError as error:
+                complaints.append(f"{name}: {error.trouble.sentence()}")
+        for each in complaints:
+            self.bus.post(TroubleShown(Trouble("A setting was not understood", each, "its default is used")))
+        self.bus.post(SettingsChanged(self.settings))
+
+    def set_setting(self, key: str, value: object) -> None:
+        """Change one setting, now and in the file. Raises `FieldError` for a value that it does not take."""
+        values = {**self.settings.values, key: SETTINGS[key].check(value)}
+        self._change(replace(self.settings, values=values))
+
+    def set_chain(self, chain: Chain) -> None:
+        """Sample with this chain: from the next token on where an answer is being written."""
+        self.chain = chain
+        if self.state.run_id:
+            self.supervisor.set_chain(self.state.run_id, wire_chain(chain))
+        stored = () if chain == Chain.default() else tuple(chain.to_wire())
+        self._change(replace(self.settings, chain=stored))
+
+    def set_run_options(self, options: Mapping[str, Value]) -> None:
+        """Limits and seed of the next answers."""
+        self.run_options = RUN_OPTIONS.checked(options)
+        self._change(replace(self.settings, run_options=RUN_OPTIONS.changed(self.run_options)))
+
+    def set_load_options(self, options: Mapping[str, Value]) -> None:
+        """How the next model is loaded."""
+        self.load_options = LOAD_OPTIONS.checked(options)
+        self._change(replace(self.settings, load_options=LOAD_OPTIONS.changed(self.load_options)))
+
+    # ---- inside -------------------------------------------------------------------------------------------------
+
+    def _read_load(self) -> None:
+        self.load_options = LOAD_OPTIONS.checked(self.settings.load_options)
+
+    def _read_run(self) -> None:
+        self.run_options = RUN_OPTIONS.checked(self.settings.run_options)
+
+    def _read_chain(self) -> None:
+        if self.settings.chain:
+            self.chain = Chain.from_wire([dict(each) for each in self.settings.chain])
+
+    def _folder_settings(self) -> tuple[str, ...]:
+        folders = self.settings["model_folders"]
+        return folders if isinstance(folders, tuple) else ()
+
+    def _change(self, settings: Settings) -> None:
+        if settings == self.settings:
+            return
+        self.settings = settings
+        self._settings_dirty = True
+        self.bus.post(SettingsChanged(settings))
+
+    def _write_settings(self) -> None:
+        self._settings_dirty = False
+        settings, path = self.settings, self.paths.settings
+
+        def failed(trouble: Trouble) -> None:
+            self.bus.post(TroubleShown(trouble))
+
+        self.jobs.run(
+            lambda _task: write_settings(path, settings),
+            title="Saving the settings",
+            lane="settings",
+            failed=failed,
+            must_finish=True,
+        )
+
+    def _in_store(
+        self,
+        work: Callable[[Store], object],
+        *,
+        then: Callable[[Any], None] | None = None,
+        title: str = "Saving",
+    ) -> None:
+        def run(_task: Task) -> object:
+            return work(self._opened_store())
+
+        self.jobs.run(
+            run,
+            title=title,
+            lane="store",
+            then=then,
+            failed=lambda trouble: self.bus.post(TroubleShown(trouble)),
+            must_finish=True,
+        )
+
+    def _opened_store(self) -> Store:
+        """The store; on its lane. Where the file cannot be used, one that ends with the program, and a notice."""
+        if self._store is None:
+            try:
+                self._store = open_store(self.paths.database, clock=self._clock)
+            except KnownError as error:
+                told = error.trouble
+                self.bus.post(
+                    TroubleShown(
+                        Trouble(
+                            f"Chats are not being saved. {told.what}",
+                            told.value,
+                            told.next_step,
+                            told.remedies,
+                            told.details,
+                        )
+                    )
+                )
+                self._store = Store.in_memory(clock=self._clock)
+        return self._store
+
+    def _beat(self, _event: Beat) -> None:
+        self.supervisor.tick()
+        if self._settings_dirty:
+            self._write_settings()
+
+    def _engine_changed(self, state: EngineState) -> None:
+        self.bus.post(EngineChanged(state))
+
+    def _load_now(self, path: Path, options: Mapping[str, Value]) -> None:
+        self.supervisor.load(str(path), options)
+
+    def _loaded(self, event: Loaded) -> None:
+        self.set_setting("last_model", event.facts.path)
+        self.measured = self._ledger(event.memory, self.supervisor.load_options, self._vocab_bytes)
+        self.bus.post(MemoryChanged(self.predicted, self.measured, None))
+
+    def _load_failed(self, event: LoadFailed) -> None:
+        self.predicted = self.measured = None
+        self.bus.post(MemoryChanged(None, None, None))
+        if not event.cancelled:
+            self.bus.post(TroubleShown(event.trouble))
+
+    def _drop_plan(self) -> None:
+        if self._plan_job is not None:
+            self._plan_job.cancel()
+            self._plan_job = None
+
+    def _freed_bytes(self) -> int:
+        """RAM that comes back when the loaded model goes."""
+        state = self.state
+        if state.facts is None or state.memory is None or state.rss_bytes is None:
+            return 0
+        return max(0, state.rss_bytes - state.memory.base_rss_bytes)
+
+    def _ledger(self, use: MemoryUse, options: Mapping[str, Value], vocab_bytes: int | None = None) -> Ledger:
+        if use.vocab_bytes is not None:
+            self._vocab_bytes = use.vocab_bytes
+        ram = ram_now()
+        kinds = {str(options["type_k"]), str(options["type_v"])}
+        return ledger_of(
+            use,
+            self.state.devices,
+            ram_total_bytes=ram.total_bytes,
+            ram_free_bytes=ram.free_bytes,
+            kv_text=f"{use.n_ctx:,} tokens · {' and '.join(sorted(kinds))}",
+            vocab_bytes=vocab_bytes,
+        )
+
+    def _planned(self, path: Path, options: Mapping[str, Value], task: Task) -> Planned:
+        """A plan, remembered for the same file and options. On the estimating lane."""
+        task.check()
+        key = (str(path), _stamp(path), tuple(sorted((key, str(value)) for key, value in options.items())))
+        if key not in self._estimates:
+            self._estimates[key] = plan_load(str(path), options, stop=task.stop)
+        return self._estimates[key][0]
+
+    def _estimate_of(
+        self, path: Path, options: Mapping[str, Value], planned: Planned, other: Planned | None
+    ) -> Estimate:
+        freed = self._freed_bytes()
+        ledger = self._ledger(planned.memory, options)
+        limit = None
+        if other is not None:
+            second = self._ledger(other.memory, options)
+            low, high = sorted((ledger, second), key=lambda each: each.n_ctx)
+            limit = largest_n_ctx(low, high, freed_bytes=freed)
+        return Estimate(
+            path=str(path),
+            options=dict(LOAD_OPTIONS.changed(dict(options))),
+            ledger=ledger,
+            verdict=judge(ledger, options, freed_bytes=freed),
+            facts=planned.facts,
+            max_n_ctx=limit,
+            took_s=planned.memory.took_s,
+        )
+
+    def _handler_failed(self, error: Exception) -> None:
+        log.error("a handler failed", exc_info=error)
+
+
+def too_big(path: Path, verdict: Verdict) -> Trouble:
+    """What to tell when a load does not fit: how much it needs, how much there is, what would help, and “anyway”."""
+    free = "unknown" if verdict.free_bytes is None else f"{_gib(verdict.free_bytes)} free"
+    return Trouble(
+        f"{library.model_label(path)} does not fit in {verdict.device}",
+        f"needs {_gib(verdict.needed_bytes)}, {free}",
+        "use a shorter context, a smaller KV cache type or a smaller model",
+        (*verdict.advice, Remedy(RemedyKind.LOAD_ANYWAY, "Load anyway")),
+    )
+
+
+def parse_changes(argument: str) -> dict[str, Value]:
+    """The load options that a `SET_OPTION` remedy names: "n_ctx=8192" or "type_k=q8_0,type_v=q8_0"."""
+    changes: dict[str, Value] = {}
+    for part in argument.split(","):
+        key, _, text = part.partition("=")
+        changes[key] = LOAD_OPTIONS[key].parse(text)
+    return changes
+
+
+def _gib(size_bytes: int) -> str:
+    return f"{size_bytes / 2**30:.1f} GiB" if size_bytes >= 2**30 else f"{size_bytes / 2**20:.0f} MiB"
+
+
+def _stamp(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -1,0 +1,261 @@
+"""The chain as a value: changing it, checking it, writing it down and reading it back."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.base.errors import BugError, KnownError
+from engine.base.fields import Field, FieldError, FieldKind, Value
+from engine.sampling.chain import DRAW, HIGHEST_SEED, RAW, Chain, Link
+from engine.sampling.stage import NativeCall
+from engine.sampling.stages import STAGES
+
+DEFAULT = Chain.default()
+KEYS = [each.key for each in STAGES]
+RAMP = np.linspace(-5, 5, 100, dtype=np.float32)
+
+
+def _value_of(field: Field) -> st.SearchStrategy[Value]:
+    assert field.minimum is not None
+    assert field.maximum is not None
+    if field.kind is FieldKind.INT:
+        return st.integers(int(field.minimum), int(field.maximum))
+    return st.floats(field.minimum, field.maximum)
+
+
+@st.composite
+def chains(draw: st.DrawFn) -> Chain:
+    """Any chain: values over the whole ranges, any switches, any order."""
+    links = []
+    for stage in draw(st.permutations(STAGES)):
+        values = {field.key: draw(_value_of(field)) for field in stage.fields}
+        links.append(Link(stage.key, draw(st.booleans()), values))
+    return Chain(tuple(links))
+
+
+@settings(deadline=None)
+@given(chain=chains())
+def test_a_chain_survives_json(chain):
+    assert Chain.from_wire(json.loads(json.dumps(chain.to_wire()))) == chain
+
+
+@settings(deadline=None)
+@given(chain=chains())
+def test_every_chain_leaves_something_to_draw(chain):
+    results = chain.reference(RAMP, (0, 50, 99, 99))
+    assert [each.key for each in results] == [RAW, *(each.key for each in chain.active()), DRAW]
+    assert results[-1].survivors == len(results[-1].candidates) >= 1
+    assert results[-1].candidates.probabilities().sum() == pytest.approx(1.0)
+    kept = [each.mass_kept for each in results]
+    assert all(later <= earlier + 1e-12 for earlier, later in itertools.pairwise(kept))
+    assert all(0 <= each.mass_kept <= 1 for each in results)
+    assert chain.is_greedy <= (results[-1].survivors == 1)
+
+
+@settings(deadline=None)
+@given(chain=chains(), key=st.sampled_from(KEYS), index=st.integers(-3, 9))
+def test_moving_a_stage_moves_only_that_stage(chain, key, index):
+    moved = chain.moved(key, index)
+    assert moved.keys().index(key) == min(max(index, 0), len(KEYS) - 1)
+    assert [each for each in moved.links if each.key != key] == [each for each in chain.links if each.key != key]
+    assert moved.link(key) == chain.link(key)
+
+
+def test_the_default_chain_has_llama_cpps_order_and_values():
+    assert DEFAULT.keys() == ("penalties", "top_k", "top_p", "min_p", "temperature")
+    values = {field.key: DEFAULT.value(field.key) for _, field in DEFAULT.fields()}
+    assert values == {
+        "repeat_penalty": 1.0,
+        "frequency_penalty": 0.0,
+        "presence_penalty": 0.0,
+        "penalty_last_n": 64,
+        "top_k": 40,
+        "top_p": 0.95,
+        "min_p": 0.05,
+        "temperature": 0.8,
+    }
+    assert all(each.enabled for each in DEFAULT.links)
+    assert DEFAULT.changed_fields() == {}
+
+
+def test_the_default_chain_calls_only_the_stages_that_change_something():
+    assert DEFAULT.native_calls(42) == (
+        NativeCall("llama_sampler_init_top_k", (40,)),
+        NativeCall("llama_sampler_init_top_p", (0.95, 1)),
+        NativeCall("llama_sampler_init_min_p", (0.05, 1)),
+        NativeCall("llama_sampler_init_temp", (0.8,)),
+        NativeCall("llama_sampler_init_dist", (42,)),
+    )
+
+
+def test_a_changed_value_leaves_the_old_chain_as_it_was():
+    changed = DEFAULT.with_value("min_p", 0.1)
+    assert changed.value("min_p") == 0.1
+    assert DEFAULT.value("min_p") == 0.05
+    assert changed != DEFAULT
+    assert changed.changed_fields() == {"min_p": 0.1}
+    with pytest.raises(TypeError):
+        changed.link("min_p").values["min_p"] = 0.2  # type: ignore[index]
+
+
+def test_equal_chains_have_equal_hashes():
+    again = DEFAULT.with_value("top_k", 50).with_value("top_k", 40)
+    assert again == DEFAULT
+    assert hash(again) == hash(DEFAULT)
+
+
+def test_a_value_the_field_does_not_take_is_refused_by_name():
+    with pytest.raises(FieldError) as caught:
+        DEFAULT.with_value("min_p", 1.5)
+    assert caught.value.key == "min_p"
+    with pytest.raises(FieldError):
+        DEFAULT.with_value("top_k", "many")
+    with pytest.raises(FieldError, match="No sampler has such a setting"):
+        DEFAULT.with_value("min_q", 0.1)
+    with pytest.raises(FieldError):
+        DEFAULT.value("min_q")
+
+
+def test_switching_off_keeps_the_values():
+    off = DEFAULT.with_value("top_k", 7).with_enabled("top_k", False)
+    assert "top_k" not in {each.key for each in off.active()}
+    assert off.value("top_k") == 7
+    assert off.with_enabled("top_k", True) == DEFAULT.with_value("top_k", 7)
+
+
+def test_reset_gives_one_stage_or_all_their_defaults_back():
+    changed = DEFAULT.with_value("top_k", 7).with_value("min_p", 0.5).with_enabled("top_k", False).moved("top_k", 4)
+    once = changed.reset("top_k")
+    assert once.value("top_k") == 40
+    assert once.link("top_k").enabled
+    assert once.value("min_p") == 0.5
+    assert once.keys() == changed.keys()
+    assert changed.reset() == DEFAULT
+
+
+def test_unknown_stages_are_refused_by_name():
+    for act in (
+        lambda: DEFAULT.with_enabled("magic", True),
+        lambda: DEFAULT.moved("magic", 0),
+        lambda: DEFAULT.reset("magic"),
+        lambda: Link("magic", True),
+        lambda: Chain.from_wire([{"key": "magic", "enabled": True, "values": {}}]),
+    ):
+        with pytest.raises(KnownError, match=r"no such sampler.*magic"):
+            act()
+
+
+def test_a_stage_that_is_known_but_left_out_is_not_found():
+    with pytest.raises(KnownError, match="not in the chain"):
+        Chain(()).with_enabled("top_k", True)
+
+
+def test_a_stage_cannot_stand_twice():
+    with pytest.raises(KnownError, match="twice"):
+        Chain((*DEFAULT.links, DEFAULT.link("top_k")))
+    with pytest.raises(KnownError, match="twice"):
+        Chain.from_wire([*DEFAULT.to_wire(), DEFAULT.to_wire()[0]])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        "default",
+        {},
+        7,
+        ["top_k"],
+        [None],
+        [{}],
+        [{"key": "top_k", "enabled": True}],
+        [{"key": "top_k", "enabled": True, "values": {}, "extra": 1}],
+        [{"key": 5, "enabled": True, "values": {}}],
+        [{"key": ["top_k"], "enabled": True, "values": {}}],
+        [{"key": "top_k", "enabled": 1, "values": {}}],
+        [{"key": "top_k", "enabled": True, "values": []}],
+        [{"key": "top_k", "enabled": True, "values": {1: 2}}],
+        [{"key": "top_k", "enabled": True, "values": {"min_p": 0.1}}],
+        [{"key": "top_k", "enabled": True, "values": {"top_k": "40"}}],
+        [{"key": "top_k", "enabled": True, "values": {"top_k": True}}],
+        [{"key": "top_k", "enabled": True, "values": {"top_k": None}}],
+        [{"key": "top_k", "enabled": True, "values": {"top_k": -1}}],
+        [{"key": "min_p", "enabled": True, "values": {"min_p": float("nan")}}],
+    ],
+    ids=str,
+)
+def test_data_that_is_no_chain_is_refused(data):
+    with pytest.raises(KnownError):
+        Chain.from_wire(data)
+
+
+def test_the_order_of_the_data_is_the_order_of_the_chain():
+    data = list(reversed(DEFAULT.to_wire()))
+    assert Chain.from_wire(data).keys() == tuple(reversed(DEFAULT.keys()))
+
+
+def test_an_old_chain_without_newer_stages_and_fields_still_does_what_it_did():
+    data = [{"key": "temperature", "enabled": True, "values": {"temperature": 0.5}}]
+    chain = Chain.from_wire(data)
+    assert set(chain.keys()) == set(KEYS)
+    assert [each.key for each in chain.active()] == ["temperature"]
+    old = Chain.from_wire(
+        [{"key": "penalties", "enabled": True, "values": {"repeat_penalty": 1.2, "penalty_last_n": 32}}]
+    )
+    assert old.value("presence_penalty") == 0.0
+    assert old.keys() == DEFAULT.keys()
+    empty = Chain.from_wire([{"key": "top_p", "enabled": True, "values": {}}])
+    assert empty.value("top_p") == 1.0, "a field that did not exist is neutral, not at today's default"
+
+
+def test_a_missing_stage_comes_after_those_that_stand_before_it_by_default():
+    data = [each for each in DEFAULT.to_wire() if each["key"] != "top_p"]
+    assert Chain.from_wire(data).keys() == DEFAULT.keys()
+
+
+def test_a_chain_says_what_it_does_on_one_line():
+    assert DEFAULT.describe() == "top-k 40 → top-p 0.95 → min-p 0.05 → temperature 0.80 → draw"
+    busy = DEFAULT.with_value("repeat_penalty", 1.1).with_enabled("top_p", False).moved("temperature", 0)
+    assert busy.describe() == (
+        "temperature 0.80 → penalties (repeat penalty 1.10, penalty window 64) → top-k 40 → min-p 0.05 → draw"
+    )
+    assert DEFAULT.with_value("temperature", 0).describe() == "greedy"
+
+
+def test_greedy_means_temperature_zero_and_switched_on():
+    greedy = DEFAULT.with_value("temperature", 0)
+    assert greedy.is_greedy
+    assert not greedy.with_enabled("temperature", False).is_greedy
+    assert not DEFAULT.is_greedy
+    assert greedy.native_calls(1) == (NativeCall("llama_sampler_init_greedy"),)
+
+
+def test_a_greedy_chain_keeps_penalties_and_only_the_cuts_before_them():
+    greedy = DEFAULT.with_value("temperature", 0).with_value("repeat_penalty", 1.5)
+    names = [each.name.removeprefix("llama_sampler_init_") for each in greedy.native_calls(1)]
+    assert names == ["penalties", "greedy"]
+    names = [each.name.removeprefix("llama_sampler_init_") for each in greedy.moved("penalties", 1).native_calls(1)]
+    assert names == ["top_k", "penalties", "greedy"]
+    names = [each.name.removeprefix("llama_sampler_init_") for each in greedy.moved("temperature", 0).native_calls(1)]
+    assert names == ["greedy"]
+
+
+@pytest.mark.parametrize("seed", [-1, HIGHEST_SEED + 1, 2**32])
+def test_a_seed_that_could_not_be_replayed_is_a_fault_of_ours(seed):
+    with pytest.raises(BugError):
+        DEFAULT.native_calls(seed)
+
+
+@pytest.mark.parametrize(
+    "logits",
+    [[], [1.0, float("nan"), 2.0], [float("inf"), 0.0], [-float("inf")] * 3],
+    ids=str,
+)
+def test_logits_that_are_no_distribution_are_refused(logits):
+    with pytest.raises(KnownError, match="not usable"):
+        DEFAULT.reference(np.array(logits, dtype=np.float32))
