@@ -1,0 +1,181 @@
+"""`size` and `bench`: what a model takes, and how fast it is here."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from engine.base.errors import KnownError
+from engine.cli.session import Session, add_fields, load_options
+from engine.memory.fit import Fits
+from engine.memory.ledger import DeviceLedger, Ledger, Part
+from engine.wire.load_options import LOAD_OPTIONS
+from engine.wire.messages import Bench, Benched, BenchPoint, BenchProgress
+from engine.workbench.events import Estimate
+
+
+def add_size(parser: ArgumentParser) -> None:
+    """Flags of `size`."""
+    parser.add_argument("--method", choices=("dry-run",), default="dry-run", help="how to find out: ask the engine")
+    parser.add_argument("--verify", action="store_true", help="load it for real too, and print what it took")
+    add_fields(parser, LOAD_OPTIONS)
+
+
+def size(session: Session) -> int:
+    """What a load would take; 1 when it does not fit."""
+    path, options = session.find_model(session.arguments.model), load_options(session)
+    estimate: Estimate = session.answer(
+        lambda then, failed: session.workbench.estimate(path, options, then, failed, with_limit=True)
+    )
+    measured: Ledger | None = None
+    if session.arguments.verify:
+        session.load(str(path), options, check_memory=False)
+        session.wait_for(lambda: session.workbench.measured is not None)
+        measured = session.workbench.measured
+    facts, ledger = estimate.facts, estimate.ledger
+    resident = sum(
+        each.size_bytes for device in ledger.devices for each in device.entries if each.part is not Part.MAPPED
+    )
+    document: dict[str, Any] = {
+        "model": {
+            "path": str(path),
+            "name": facts.name,
+            "architecture": facts.architecture,
+            "n_params": facts.n_params,
+            "size": facts.size_bytes,
+            "n_layer": facts.n_layer,
+            "n_ctx_train": facts.n_ctx_train,
+            "n_vocab": facts.n_vocab,
+        },
+        "settings": {**LOAD_OPTIONS.checked(options), "n_ctx": ledger.n_ctx},
+        "method": "dry-run",
+        "devices": [_device(each) for each in ledger.devices],
+        "total": ledger.sum_bytes,
+        "resident": resident,
+        "fits": estimate.verdict.fits.value,
+        "advice": [each.label for each in estimate.verdict.advice],
+        "max_n_ctx": estimate.max_n_ctx,
+        "took_s": estimate.took_s,
+    }
+    if measured is not None:
+        document["measured"] = {
+            "devices": [_device(each) for each in measured.devices],
+            "total": measured.sum_bytes,
+            "rss": session.workbench.state.rss_bytes,
+        }
+    session.put(document, _size_lines(estimate, measured))
+    return 1 if estimate.verdict.fits is Fits.NO else 0
+
+
+def add_bench(parser: ArgumentParser) -> None:
+    """Flags of `bench`."""
+    parser.add_argument("--prefill", type=int, nargs="+", default=[128, 512], metavar="N", help="prompt sizes, tokens")
+    parser.add_argument("--depth", type=int, nargs="+", default=[0, 1024], metavar="N", help="depths to write at")
+    parser.add_argument("--n-decode", type=int, default=32, metavar="N", help="tokens to write at each depth")
+    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="times each is measured; the median counts")
+    parser.add_argument("--tune-threads", action="store_true", help="also write with 1, 2, 4 … threads")
+    add_fields(parser, LOAD_OPTIONS)
+
+
+def bench(session: Session) -> int:
+    """How fast the model reads and writes on this machine."""
+    arguments, workbench = session.arguments, session.workbench
+    for name in ("n_decode", "repeats"):
+        if getattr(arguments, name) < 1:
+            raise KnownError(f"--{name.replace('_', '-')} must be at least 1", next_step="give a larger number")
+    session.load(arguments.model, load_options(session))
+    facts = workbench.state.facts
+    assert facts is not None
+    counts = _thread_counts(facts.n_threads) if arguments.tune_threads else ()
+
+    def progress(event: BenchProgress) -> None:
+        session.note(f"{event.fraction:4.0%}  {event.text}")
+
+    found: Benched = session.answer(
+        lambda then, failed: workbench.bench(
+            lambda request_id: Bench(
+                request_id,
+                tuple(arguments.prefill),
+                tuple(arguments.depth),
+                arguments.n_decode,
+                arguments.repeats,
+                counts,
+            ),
+            then,
+            failed,
+            progress,
+        )
+    )
+    document: dict[str, Any] = {
+        "prefill": [point_document(each, "n") for each in found.prefill],
+        "decode": [point_document(each, "depth") for each in found.decode],
+        "threads": found.n_threads,
+        "load_s": workbench.state.memory.took_s if workbench.state.memory else None,
+        "peak_rss": found.peak_rss_bytes,
+        "energy_j_per_token": None,
+        "contended": found.contended,
+    }
+    if found.threads:
+        document["tuned"] = [point_document(each, "threads") for each in found.threads]
+    lines = [f"prompt of {each.n:>6,} tokens  {each.tps:9.1f} tok/s  ± {each.spread / 2:.1f}" for each in found.prefill]
+    lines += [f"writing at {each.n:>9,}      {each.tps:9.1f} tok/s  ± {each.spread / 2:.1f}" for each in found.decode]
+    lines += [f"with {each.n:>3} threads         {each.tps:9.1f} tok/s  ± {each.spread / 2:.1f}" for each in found.threads]
+    lines.append(f"{found.n_threads} threads, {found.peak_rss_bytes / 2**20:.0f} MiB at most")
+    if found.contended:
+        lines.append("other programs took much of the processor: these figures are too low")
+    session.put(document, lines)
+    return 0
+
+
+def point_document(point: BenchPoint, key: str) -> dict[str, Any]:
+    """A measured point as the commands print it."""
+    return {key: point.n, "tps": point.tps, "spread": point.spread}
+
+
+def _device(device: DeviceLedger) -> dict[str, Any]:
+    parts = {each.value: device.size_of(each) for each in Part}
+    return {
+        "name": device.name,
+        "kind": device.kind.value,
+        "total": device.total_bytes,
+        "free": device.free_bytes,
+        "parts": parts,
+        "sum": device.sum_bytes,
+    }
+
+
+def _size_lines(estimate: Estimate, measured: Ledger | None) -> list[str]:
+    lines = []
+    for place, device in enumerate(estimate.ledger.devices):
+        real = measured.devices[place] if measured is not None and place < len(measured.devices) else None
+        lines.append(device.name)
+        for entry in device.entries:
+            line = f"  {entry.part.value:<10}{_mib(entry.size_bytes):>14}"
+            if real is not None:
+                taken = real.size_of(entry.part)
+                line += f"{_mib(taken) if taken is not None else '–':>14} measured"
+            lines.append(f"{line}   {entry.how}")
+        free = "unknown" if device.free_bytes is None else _mib(device.free_bytes)
+        lines.append(f"  {'sum':<10}{_mib(device.sum_bytes):>14}   of {free} free")
+    words = {
+        Fits.YES: "fits",
+        Fits.TIGHT: "fits, with hardly anything to spare",
+        Fits.NO: "does not fit",
+        Fits.UNKNOWN: "cannot tell: the free memory is unknown",
+    }
+    lines.append(words[estimate.verdict.fits])
+    if estimate.max_n_ctx is not None:
+        lines.append(f"largest context that fits: {estimate.max_n_ctx:,} tokens")
+    lines += [f"advice: {each.label}" for each in estimate.verdict.advice]
+    return lines
+
+
+def _thread_counts(n_most: int) -> tuple[int, ...]:
+    counts = [1]
+    while counts[-1] * 2 < n_most:
+        counts.append(counts[-1] * 2)
+    return tuple(dict.fromkeys((*counts, n_most)))
+
+
+def _mib(size_bytes: int) -> str:
+    return f"{size_bytes / 2**20:,.1f} MiB"
