@@ -526,7 +526,8 @@ class Dialogue:
         run_id = writing.stored_run
 
         def finish(store: Store) -> None:
-            store.messages.finish(message.id, state)
+            # The whole text again: should a batch have failed (a full disk for a moment), this mends the gap.
+            store.messages.finish(message.id, state, content=message.text, thinking=message.thinking)
             store.runs.finish(run_id, result)
 
         self._in_store(finish, title="Saving the answer")
