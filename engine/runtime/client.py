@@ -7,6 +7,7 @@ after threads, and no stderr).
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import queue
@@ -75,7 +76,8 @@ class WorkerClient:
         self._closing = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._command = tuple(command or worker_command())
-        threading.Thread(target=self._live, name=f"worker-{self.generation}", daemon=True).start()
+        self._reader = threading.Thread(target=self._live, name=f"worker-{self.generation}", daemon=True)
+        self._reader.start()
 
     @property
     def pid(self) -> int | None:
@@ -99,15 +101,9 @@ class WorkerClient:
             process.kill()
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for the process to end; for the program's own end only. True when it did."""
-        process = self._process
-        if process is None:
-            return True
-        try:
-            process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
+        """Wait for the process to end and its pipes to close; for the program's own end only. True when it did."""
+        self._reader.join(timeout_s)
+        return not self._reader.is_alive()
 
     # ---- threads ------------------------------------------------------------------------------------------------
 
@@ -143,8 +139,10 @@ class WorkerClient:
             fault = str(error)
             process.kill()
         code = process.wait()
-        printer.join(1.0)
+        process.stdout.close()
         self._outgoing.put(None)
+        writer.join(1.0)
+        printer.join(1.0)
         self._bus.post(WorkerEnded(self.generation, code, "\n".join(self._stderr), fault))
 
     def _write(self, process: subprocess.Popen[bytes]) -> None:
@@ -153,14 +151,17 @@ class WorkerClient:
             while (frame := self._outgoing.get()) is not None:
                 process.stdin.write(frame)
                 process.stdin.flush()
-            process.stdin.close()
-        except (BrokenPipeError, OSError):
-            return  # the reading thread sees the end and tells it
+        except OSError:
+            pass  # a broken pipe: the reading thread sees the end and tells it
+        finally:
+            with contextlib.suppress(OSError):
+                process.stdin.close()
 
     def _listen(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stderr is not None
-        for line in process.stderr:
-            self._stderr.append(line.decode(errors="replace").rstrip("\n"))
+        with process.stderr as lines:
+            for line in lines:
+                self._stderr.append(line.decode(errors="replace").rstrip("\n"))
 
 
 def ending_in_words(exit_code: int | None) -> str:

@@ -84,3 +84,4 @@ def plan_load(
                     pass
     finally:
         client.kill()
+        client.wait(2.0)

@@ -25,6 +25,7 @@ import psutil
 from engine.base.errors import KnownError, trouble_of
 from engine.chat.template import Templates
 from engine.gguf.card import Card, read_card
+from engine.gguf.splits import shard_paths
 from engine.wire.frames import FrameReader, ProtocolFault, command_reader, encode
 from engine.wire.load_options import LOAD_OPTIONS
 from engine.wire.messages import (
@@ -265,7 +266,7 @@ class Worker:
     def _load(self, command: Load) -> None:
         self._drop_session()
         options = LOAD_OPTIONS.checked(command.options)
-        path = Path(command.path)
+        path = _first_part(Path(command.path))
         card = _card_to_load(path)
         reported = -1.0
 
@@ -293,7 +294,7 @@ class Worker:
 
     def _plan(self, command: Plan) -> None:
         options = LOAD_OPTIONS.checked(command.options)
-        path = Path(command.path)
+        path = _first_part(Path(command.path))
         session = open_session(
             path,
             _card_to_load(path),
@@ -380,6 +381,11 @@ def _card_to_load(path: Path) -> Card:
     card = read_card(path)
     refuse_other_kinds(card, path)
     return card
+
+
+def _first_part(path: Path) -> Path:
+    """The file that llama.cpp must be given: of a split model the first part, whichever was chosen."""
+    return shard_paths(path)[0]
 
 
 def _id_of(command: Command) -> int:

