@@ -117,9 +117,9 @@ def bench(session: Session) -> int:
     }
     if found.threads:
         document["tuned"] = [point_document(each, "threads") for each in found.threads]
-    lines = [f"prompt of {each.n:>6,} tokens  {each.tps:9.1f} tok/s  ± {each.spread / 2:.1f}" for each in found.prefill]
-    lines += [f"writing at {each.n:>9,}      {each.tps:9.1f} tok/s  ± {each.spread / 2:.1f}" for each in found.decode]
-    lines += [f"with {each.n:>3} threads         {each.tps:9.1f} tok/s  ± {each.spread / 2:.1f}" for each in found.threads]
+    lines = [_row(f"prompt of {each.n:,} tokens", each) for each in found.prefill]
+    lines += [_row(f"writing at depth {each.n:,}", each) for each in found.decode]
+    lines += [_row(f"writing with {each.n} threads", each) for each in found.threads]
     lines.append(f"{found.n_threads} threads, {found.peak_rss_bytes / 2**20:.0f} MiB at most")
     if found.contended:
         lines.append("other programs took much of the processor: these figures are too low")
@@ -130,6 +130,10 @@ def bench(session: Session) -> int:
 def point_document(point: BenchPoint, key: str) -> dict[str, Any]:
     """A measured point as the commands print it."""
     return {key: point.n, "tps": point.tps, "spread": point.spread}
+
+
+def _row(text: str, point: BenchPoint) -> str:
+    return f"{text:<28}{point.tps:9.1f} tok/s  (spread {point.spread:.1f})"
 
 
 def _device(device: DeviceLedger) -> dict[str, Any]:

@@ -1,13 +1,23 @@
-"""How much RAM there is and how much a new model may take: the system's word, and the container's where it is less."""
+"""How much RAM there is and how much a new model may take: the system's word, and the control group's where it is less.
+
+A container or a service can have a limit far below the machine's memory, and whoever goes past it is killed without a
+word; so the tightest limit on the way from our own group to the root counts. Rejected: the machine's numbers alone
+(they promise what the container will not give), counting page cache as taken (a model that was just downloaded would
+then stand in its own way). Source: Documentation/admin-guide/cgroup-v2.rst; cgroup-v1/memory.rst for the older files.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from engine.hardware.kernel_files import number_of, pairs_of, text_of
+
 CGROUP = Path("/sys/fs/cgroup")
+MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,31 +28,57 @@ class RamNow:
     free_bytes: int
 
 
-def ram_now(cgroup: Path = CGROUP) -> RamNow:
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """The names of a control group's files, and of the reclaimable parts in its statistics."""
+
+    limit: str
+    used: str
+    reclaimable: tuple[str, ...]
+
+
+_V2 = _Files("memory.max", "memory.current", ("active_file", "inactive_file", "slab_reclaimable"))
+_V1 = _Files("memory.limit_in_bytes", "memory.usage_in_bytes", ("total_active_file", "total_inactive_file"))
+
+
+def ram_now(cgroup: Path = CGROUP, membership: Path = MEMBERSHIP) -> RamNow:
     """RAM at this moment. Page cache counts as free, as the system's own “available” does.
 
     Args:
-        cgroup: where the control group's files are (a container's limit); missing files mean no limit.
+        cgroup: where the control groups are mounted; missing files mean no limit.
+        membership: the file that names the groups of this process.
     """
     memory = psutil.virtual_memory()
-    limit, used = _number(cgroup / "memory.max"), _number(cgroup / "memory.current")
-    if limit is None or limit >= memory.total:
-        return RamNow(memory.total, memory.available)
-    cached = _inactive_file(cgroup / "memory.stat")
-    return RamNow(limit, max(0, min(memory.available, limit - (used or 0) + cached)))
+    total, free = memory.total, memory.available
+    for folder, files in _groups(cgroup, membership):
+        limit = number_of(folder / files.limit)
+        if limit is None or limit >= memory.total:
+            continue
+        total = min(total, limit)
+        used = number_of(folder / files.used)
+        if used is not None:
+            free = min(free, limit - used + _reclaimable(folder, files))
+    return RamNow(total, max(0, min(free, total)))
 
 
-def _number(path: Path) -> int | None:
-    try:
-        text = path.read_text().strip()
-    except OSError:
-        return None
-    return int(text) if text.isdigit() else None
+def _groups(cgroup: Path, membership: Path) -> Iterator[tuple[Path, _Files]]:
+    """Our groups that exist below the mount, innermost first. A container sees its own group as the mount's root."""
+    v1, v2 = "/", "/"
+    for line in (text_of(membership) or "").splitlines():
+        _number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if not controllers:
+            v2 = path
+        elif "memory" in controllers.split(","):
+            v1 = path
+    for top, path, files in ((cgroup, v2, _V2), (cgroup / "memory", v1, _V1)):
+        steps = [step for step in path.split("/") if step not in ("", "..")]
+        for depth in range(len(steps), -1, -1):
+            folder = top.joinpath(*steps[:depth])
+            if folder.is_dir():
+                yield folder, files
 
 
-def _inactive_file(path: Path) -> int:
-    try:
-        lines = path.read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("inactive_file ")), 0)
+def _reclaimable(folder: Path, files: _Files) -> int:
+    parts = pairs_of(folder / "memory.stat", " ")
+    return sum(int(parts.get(name, "0")) for name in files.reclaimable)

@@ -129,6 +129,9 @@ class Dialogue:
         self._bus, self._engine, self._in_store, self._clock = bus, engine, in_store, clock
         self._conversation: ConversationRow | None = None
         self._new_system_prompt = ""
+        self._new_draft = ""
+        self._n_views = 0  # grows whenever something else is shown, so that a late answer of the store is not
+        self._dropping: set[ConversationId] = set()
         self._messages: list[ThreadMessage] = []
         self._writing: _Writing | None = None
         bus.subscribe(RunStarted, self._run_started)
@@ -168,9 +171,13 @@ class Dialogue:
         self._in_store(lambda store: store.search(text), then=then, title="Searching the chats")
 
     def new(self, system_prompt: str = "") -> None:
-        """Show an empty chat; it is stored with its first message. What is being written elsewhere is stopped."""
+        """Show an empty chat; it is stored with its first message. What is being written elsewhere is stopped.
+
+        What stood in the composer of the last empty chat stands there again.
+        """
         self.stop()
         self._detach()
+        self._n_views += 1
         self._conversation, self._messages = None, []
         self._new_system_prompt = system_prompt
         self._post_thread()
@@ -194,7 +201,9 @@ class Dialogue:
 
     def set_draft(self, text: str) -> None:
         """Keep what stands in the composer."""
-        if self._conversation is not None and self._conversation.draft != text:
+        if self._conversation is None:
+            self._new_draft = text
+        elif self._conversation.draft != text:
             conversation_id = self._conversation.id
             self._conversation = replace(self._conversation, draft=text)
             self._in_store(lambda store: store.conversations.set_draft(conversation_id, text))
@@ -203,7 +212,11 @@ class Dialogue:
         """Give a conversation a name; "" gives the choice back to its first words."""
         self._in_store(lambda store: store.conversations.rename(conversation_id, title))
         if self._conversation is not None and self._conversation.id == conversation_id:
-            self._conversation = replace(self._conversation, title=title, title_is_manual=bool(title))
+            chosen = " ".join(title.split())
+            first_words = next((each.text for each in self._messages if each.role is Role.USER), "")
+            self._conversation = replace(
+                self._conversation, title=chosen or title_of(first_words), title_is_manual=bool(chosen)
+            )
             self._post_thread()
         self.refresh_list()
 
@@ -214,11 +227,12 @@ class Dialogue:
         self._in_store(lambda store: store.conversations.delete(conversation_id))
         self.refresh_list()
 
-    def restore(self, conversation_id: ConversationId) -> None:
-        """Undo a delete, and open the conversation again."""
+    def restore(self, conversation_id: ConversationId, *, reopen: bool = True) -> None:
+        """Undo a delete, and open the conversation again, unless it was not open (`reopen` false)."""
         self._in_store(lambda store: store.conversations.restore(conversation_id))
         self.refresh_list()
-        self.open(conversation_id)
+        if reopen:
+            self.open(conversation_id)
 
     def pin(self, conversation_id: ConversationId, pinned: bool) -> None:
         """Keep a conversation at the top of the list."""
@@ -230,6 +244,10 @@ class Dialogue:
     def send(self, text: str, chain: Chain, options: Mapping[str, Value], *, drop_oldest: bool = False) -> None:
         """Say something and let the model answer.
 
+        Args:
+            drop_oldest: leave out the oldest messages when they do not fit; once chosen, it holds for the conversation
+                as long as the program runs, and every answer says how many were left out.
+
         Raises:
             KnownError: no model is ready, or it is busy. Nothing was added.
         """
@@ -237,6 +255,7 @@ class Dialogue:
         question = ThreadMessage(MessageId(random_id()), parent_id, Role.USER, text, MessageState.COMPLETE)
         run_id = self._ask([*self._messages, question], chain, options, drop_oldest)
         conversation_id = self._ensure_conversation(text)
+        self._n_views += 1
         self._messages.append(question)
         self._store_question(conversation_id, question)
         self._begin_answer(run_id, conversation_id, question.id, chain, options, 0, 1)
@@ -261,10 +280,19 @@ class Dialogue:
         )
 
     def edit(self, message_id: MessageId, text: str, chain: Chain, options: Mapping[str, Value]) -> None:
-        """Say something else in a message's place and let the model answer; the old branch stays."""
+        """Say something else in a message's place; the old branch stays.
+
+        After a question the model answers. An answer in somebody else's words stands as it is.
+
+        Raises:
+            KnownError: no model is ready for the answer, or an answer is being written. Nothing was changed.
+        """
         place = self._place(message_id)
         old = self._messages[place]
         if self._conversation is None:
+            return
+        if old.role is Role.ASSISTANT:
+            self._replace_answer(place, text)
             return
         count = old.sibling_count
         question = ThreadMessage(
@@ -304,8 +332,15 @@ class Dialogue:
             self._engine.cancel()
 
     def flush(self) -> None:
-        """Send what is not stored yet to the store. Called before closing."""
+        """Send what is not stored yet to the store. Called before closing.
+
+        What was typed into an empty chat becomes a chat of its own, without messages, so that it is there next time.
+        """
         self._save_text(force=True)
+        if self._conversation is None and self._new_draft.strip():
+            draft, self._new_draft = self._new_draft, ""
+            self._ensure_conversation("")
+            self.set_draft(draft)
 
     # ---- events -------------------------------------------------------------------------------------------------
 
@@ -368,13 +403,38 @@ class Dialogue:
     def _ask(
         self, thread: list[ThreadMessage], chain: Chain, options: Mapping[str, Value], drop_oldest: bool
     ) -> int:
-        if self._writing is not None:
-            raise KnownError("An answer is still being written", next_step="stop it first")
+        self._need_quiet()
+        if self._conversation is not None:
+            if drop_oldest:
+                self._dropping.add(self._conversation.id)
+            drop_oldest = self._conversation.id in self._dropping
         turns = [ChatMessage(each.role.value, each.text) for each in thread if each.text]
         if self.system_prompt.strip():
             turns.insert(0, ChatMessage("system", self.system_prompt))
         prompt = Prompt(messages=tuple(turns), drop_oldest=drop_oldest)
         return self._engine.generate(prompt, wire_chain(chain), options)
+
+    def _need_quiet(self) -> None:
+        if self._writing is not None:
+            raise KnownError("An answer is still being written", next_step="stop it first")
+
+    def _replace_answer(self, place: int, text: str) -> None:
+        """Put an answer of the user's own beside one of the model's."""
+        self._need_quiet()
+        assert self._conversation is not None
+        old, conversation_id = self._messages[place], self._conversation.id
+        answer = ThreadMessage(
+            MessageId(random_id()),
+            old.parent_id,
+            old.role,
+            text,
+            MessageState.COMPLETE,
+            sibling_index=old.sibling_count,
+            sibling_count=old.sibling_count + 1,
+        )
+        self._messages = [*self._messages[:place], answer]
+        self._store_question(conversation_id, answer)
+        self._post_thread()
 
     def _begin_answer(
         self,
@@ -411,6 +471,7 @@ class Dialogue:
         system_prompt = self._new_system_prompt
         model_path = self._engine.state.model_path or None
         now = self._clock.utc()
+        self._new_draft = ""
         self._conversation = ConversationRow(
             id=conversation_id,
             title=title_of(first_words),
@@ -434,6 +495,10 @@ class Dialogue:
         return conversation_id
 
     def _store_question(self, conversation_id: ConversationId, question: ThreadMessage) -> None:
+        row = self._conversation
+        is_first = next((each.id for each in self._messages if each.role is Role.USER), None) == question.id
+        if row is not None and is_first and not row.title_is_manual:
+            self._conversation = replace(row, title=title_of(question.text))
         self._in_store(
             lambda store: store.messages.add(
                 conversation_id, question.parent_id, question.role, question.text, message_id=question.id
@@ -560,6 +625,9 @@ class Dialogue:
         )
 
     def _load(self, conversation_id: ConversationId) -> None:
+        self._n_views += 1
+        view = self._n_views
+
         def read(store: Store) -> _Stored:
             thread = store.messages.thread(conversation_id)
             places: dict[MessageId, tuple[int, int]] = {}
@@ -570,6 +638,8 @@ class Dialogue:
             return _Stored(store.conversations.get(conversation_id), thread, places, runs)
 
         def show(found: _Stored) -> None:
+            if view != self._n_views:
+                return  # something else was asked for since
             self._conversation = found.row
             self._messages = [
                 _thread_message(each, found.places[each.id], found.runs.get(each.id)) for each in found.thread
@@ -589,7 +659,7 @@ class Dialogue:
                 row.id if row else None,
                 row.title if row else "",
                 self.system_prompt,
-                row.draft if row else "",
+                row.draft if row else self._new_draft,
                 tuple(self._messages),
             )
         )

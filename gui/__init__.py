@@ -1,0 +1,1 @@
+"""The window: Qt widgets over the workbench. Nothing below `gui` knows that it exists."""
