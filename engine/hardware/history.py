@@ -48,7 +48,7 @@ class History:
         if slot == 0:
             self._drop_empty()
 
-    def keys(self) -> tuple[SeriesKey, ...]:
+    def series_keys(self) -> tuple[SeriesKey, ...]:
         """The series that have at least one number, in the order of their first one."""
         oldest = self._n_added - self._capacity
         return tuple(key for key in self._rings if self._written[key] >= oldest)
@@ -94,7 +94,7 @@ class History:
         return ring[head:] + ring[:head]
 
     def _drop_empty(self) -> None:
-        kept = self.keys()
+        kept = self.series_keys()
         self._rings = {key: self._rings[key] for key in kept}
         self._written = {key: self._written[key] for key in kept}
 

@@ -112,7 +112,7 @@ class Recorder:
     def sources(self) -> tuple[tuple[str, Quantity], ...]:
         """The series that have a number in the kept time, in the order of their first one."""
         with self._changed:
-            return self._history.keys()
+            return self._history.series_keys()
 
     def series(self, source: str, quantity: Quantity, since_s: float | None = None) -> tuple[list[float], list[float]]:
         """One series, oldest first.
@@ -190,7 +190,7 @@ class Recorder:
         with self._changed:
             from_s = self._from_s(None)
             times_s, utc_s = self._history.clock_times(from_s)
-            columns = [Column(*key, self._history.series(key, from_s)[1]) for key in self._history.keys()]
+            columns = [Column(*key, self._history.series(key, from_s)[1]) for key in self._history.series_keys()]
             bands = self._bands.since(from_s)
         return csv_of(times_s, utc_s, columns, bands)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from engine.base.bus import Bus, Unsubscribe
 from engine.base.clock import Clock, SystemClock
@@ -20,6 +20,7 @@ from engine.base.errors import KnownError, Remedy, RemedyKind, Trouble
 from engine.base.fields import Value
 from engine.base.jobs import JobHandle, Jobs, Task
 from engine.base.paths import Paths
+from engine.hardware import open_recorder
 from engine.hardware.ram import ram_now
 from engine.memory.fit import Fits, Verdict, judge, largest_n_ctx
 from engine.memory.ledger import Ledger, ledger_of
@@ -56,6 +57,10 @@ from engine.workbench.events import (
     TroubleShown,
 )
 
+if TYPE_CHECKING:
+    from engine.hardware.recorder import Recorder
+    from engine.workbench.monitor import Monitor
+
 BEAT_S = 0.25
 KEPT_DELETED = timedelta(days=30)
 log = logging.getLogger(__name__)
@@ -71,6 +76,7 @@ class Workbench:
         dialogue: the conversation that is open.
         chain, load_options, run_options: what the next answer and the next load will use.
         predicted, measured: the ledgers of the model that is loaded or about to be.
+        recorder: the last minutes of the hardware; None until `start`.
     """
 
     def __init__(
@@ -95,6 +101,8 @@ class Workbench:
         self.missing_folders: tuple[str, ...] = ()
         self.supervisor = Supervisor(self.bus, self._clock, spawn=spawn, on_state=self._engine_changed)
         self.dialogue = Dialogue(self.bus, self.supervisor, self._in_store, self._clock)
+        self.recorder: Recorder | None = None
+        self._monitor: Monitor | None = None
         self._store: Store | None = None
         self._opening: tuple[Path, dict[str, Value]] | None = None
         self._plan_job: JobHandle[Any] | None = None
@@ -118,6 +126,7 @@ class Workbench:
         self._in_store(lambda store: store.conversations.purge(KEPT_DELETED), title="Opening the chats")
         self.dialogue.refresh_list()
         self.scan_library()
+        self._start_recording()
 
     def start_beating(self) -> None:
         """Post a `Beat` a few times a second; pings, saving and the cancel ladder live on it."""
@@ -149,6 +158,8 @@ class Workbench:
             if job is not None:
                 job.cancel()
         self.supervisor.close()
+        if self.recorder is not None:
+            self.recorder.close()
         if self._store is not None:
             self._in_store(lambda store: store.close(), title="Closing the chats")
         self.jobs.close()
@@ -391,8 +402,13 @@ class Workbench:
 
     def set_setting(self, key: str, value: object) -> None:
         """Change one setting, now and in the file. Raises `FieldError` for a value that it does not take."""
-        values = {**self.settings.values, key: SETTINGS[key].check(value)}
-        self._change(replace(self.settings, values=values))
+        checked = SETTINGS[key].check(value)
+        self._change(replace(self.settings, values={**self.settings.values, key: checked}))
+        if self.recorder is not None and isinstance(checked, int):
+            if key == "samples_per_second":
+                self.recorder.set_rate(checked)
+            elif key == "plot_minutes":
+                self.recorder.set_keep(checked)
 
     def set_chain(self, chain: Chain) -> None:
         """Sample with this chain: from the next token on where an answer is being written."""
@@ -490,12 +506,24 @@ class Workbench:
                 self._store = Store.in_memory(clock=self._clock)
         return self._store
 
+    def _start_recording(self) -> None:
+        from engine.workbench.monitor import Monitor
+
+        rate, minutes = self.settings["samples_per_second"], self.settings["plot_minutes"]
+        assert isinstance(rate, int)
+        assert isinstance(minutes, int)
+        self.recorder = open_recorder(float(rate), minutes * 60.0, self._clock)
+        self._monitor = Monitor(self.recorder)
+        self._monitor.follow(self.state)
+
     def _beat(self, _event: Beat) -> None:
         self.supervisor.tick()
         if self._settings_dirty:
             self._write_settings()
 
     def _engine_changed(self, state: EngineState) -> None:
+        if self._monitor is not None:
+            self._monitor.follow(state)
         self.bus.post(EngineChanged(state))
 
     def _load_now(self, path: Path, options: Mapping[str, Value]) -> None:

@@ -149,7 +149,7 @@ class Session:
         if n_keep == len(self.cached):
             return n_keep
         window = self.facts.n_swa
-        if 0 < n_keep and window and not self.facts.can_roll_back:
+        if n_keep > 0 and window and not self.facts.can_roll_back:
             # The window of the token after n_keep must still be there, or its attention would miss keys.
             oldest: int = llama.llama_memory_seq_pos_min(self._memory_handle, 0)
             if oldest > max(0, n_keep - window):

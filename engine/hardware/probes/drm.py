@@ -21,7 +21,14 @@ PROC = Path("/proc")
 SEARCH_EVERY_S = 2.0
 INTEGRATED_SLOT = "0000:00:02.0"
 
-_MAKERS = {"i915": "Intel", "xe": "Intel", "panfrost": "ARM Mali", "panthor": "ARM Mali", "msm": "Adreno", "v3d": "VideoCore"}
+_MAKERS = {
+    "i915": "Intel",
+    "xe": "Intel",
+    "panfrost": "ARM Mali",
+    "panthor": "ARM Mali",
+    "msm": "Adreno",
+    "v3d": "VideoCore",
+}
 """Drivers that keep these accounts and whose cards no other probe lists."""
 _UNITS = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 

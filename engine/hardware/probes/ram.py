@@ -29,11 +29,10 @@ class RamProbe:
     def read(self, now_s: float, watched: Mapping[str, int]) -> tuple[Reading, ...]:
         ram = ram_now(self._cgroup, self._membership)
         swap = psutil.swap_memory()
-        return (
-            Reading(self.key, Quantity.RAM_USED, float(ram.total_bytes - ram.free_bytes)),
-            # Without swap there is nothing to measure; 0 B of 0 B would read as “plenty left”.
-            Reading(self.key, Quantity.SWAP_USED, float(swap.used) if swap.total else None),
-        )
+        used = Reading(self.key, Quantity.RAM_USED, float(ram.total_bytes - ram.free_bytes))
+        if not swap.total:
+            return (used,)  # there is none; “0 B used” would read as “plenty left”
+        return used, Reading(self.key, Quantity.SWAP_USED, float(swap.used))
 
     def why_absent(self) -> str | None:
         return None

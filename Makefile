@@ -1,0 +1,61 @@
+# Llamarium: two commands. `make run` sets up what is missing and opens the window; `make test` tests it.
+# What "set up" means stands in packaging/setup_steps/command.py; where it is done, it costs a look at a stamp.
+
+.DEFAULT_GOAL := help
+.PHONY: help run setup test check bench screenshots lock clean
+MAKEFLAGS += --no-print-directory
+
+# GPU=cuda|vulkan|rocm|metal|cpu compiles the engine for that; remembered until another is named.
+GPU ?= $(LLAMARIUM_GPU)
+# PYTHON=/path/to/python3.11 makes .venv with that one.
+PYTHON ?=
+# ARGS="--page memory" goes to the program, ARGS="-k wire" to pytest.
+ARGS ?=
+
+python := .venv/bin/python
+set-up := packaging/start.sh $(if $(GPU),--gpu "$(GPU)") $(if $(PYTHON),--python "$(PYTHON)")
+
+help:
+	@echo "make run          set up what is missing, then open the window   (GPU=cuda|vulkan|rocm|metal|cpu, PYTHON=, ARGS=)"
+	@echo "make test         set up, check, then run the tests              (ARGS= for pytest)"
+	@echo "make setup        the set-up alone"
+	@echo "make check        style, types, floors"
+	@echo "make bench        speed and memory, as ratios to the plain engine"
+	@echo "make screenshots  every page, light and dark, into screenshots/"
+	@echo "make lock         resolve the locked versions anew               (ARGS=--upgrade for newer ones)"
+	@echo "make clean        remove .venv and build/; models, conversations and the compiled engine stay"
+
+run:
+	@$(set-up)
+	@$(python) main.py $(ARGS)
+
+setup:
+	@$(set-up)
+
+.PHONY: set-up-for-tests
+set-up-for-tests:
+	@$(set-up) --for test
+
+check: set-up-for-tests
+	$(python) -m ruff check .
+	$(python) -m ruff format --check .
+	$(python) -m mypy
+	.venv/bin/lint-imports --no-cache
+	QT_QPA_PLATFORM=offscreen $(python) -m pytest tests/architecture
+
+# The floors are part of check, so they are not run twice; pytest's summary is the last line.
+test: check
+	QT_QPA_PLATFORM=offscreen $(python) -m pytest --ignore=tests/architecture $(ARGS)
+
+bench: set-up-for-tests
+	$(python) -m tests.benchmarks $(ARGS)
+
+screenshots: set-up-for-tests
+	xvfb-run --auto-servernum --server-args="-screen 0 2560x1600x24" $(python) -m tests.screenshots $(ARGS)
+
+lock: setup
+	packaging/lock.sh $(ARGS)
+
+clean:
+	rm -rf .venv build screenshots .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,177 @@
+"""The headless commands as a script sees them: one document on stdout, one line on stderr, the exit code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+
+def run(folder: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own, with its state under `folder`."""
+    return subprocess.run(
+        [sys.executable, str(ROOT / "main.py"), *arguments, "--data-dir", str(folder)],
+        capture_output=True,
+        text=True,
+        input=stdin,
+        timeout=120,
+        check=False,
+    )
+
+
+def answer(folder: Path, *arguments: str, stdin: str = "") -> Any:
+    """The JSON document of a command that must succeed."""
+    done = run(folder, *arguments, "--json", stdin=stdin)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_chat_answers_with_its_figures(tmp_path: Path, smollm2: Path) -> None:
+    found = answer(
+        tmp_path, "chat", str(smollm2), "--prompt", "Say hello.", "--max-tokens", "8", "--temperature", "0", "--seed", "4"
+    )
+    assert found["text"]
+    assert found["finish_reason"] in ("length", "stop")
+    assert found["seed"] == 4
+    assert found["completion_tokens"] <= 8
+    assert found["decode_tps"] > 0
+    assert [each["key"] for each in found["chain"]][-1] == "temperature"
+
+
+def test_chat_streams_lines_that_add_up_to_the_text(tmp_path: Path, smollm2: Path) -> None:
+    done = run(tmp_path, "chat", str(smollm2), "--json", "--stream", "--max-tokens", "12", stdin="Say hello.")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(lines) > 2
+    assert "".join(each["text"] for each in lines[:-1]) == lines[-1]["text"]
+
+
+def test_messages_come_from_a_file_and_render_shows_the_prompt(tmp_path: Path, smollm2: Path) -> None:
+    path = tmp_path / "messages.json"
+    path.write_text(json.dumps([{"role": "system", "content": "Brief."}, {"role": "user", "content": "안녕"}]))
+    found = answer(tmp_path, "render", str(smollm2), "--messages", str(path))
+    assert found["text"].endswith("<|im_start|>assistant\n")
+    assert "Brief." in found["text"]
+    assert found["template_source"] == "model"
+    assert len(found["tokens"]) > 5
+
+
+def test_next_takes_the_distribution_apart(tmp_path: Path, smollm2: Path) -> None:
+    found = answer(tmp_path, "next", str(smollm2), "--raw", "--prompt", "The capital of France is", "--top", "5")
+    assert found["raw"][0]["text"] == " Paris"
+    assert len(found["raw"]) == 5
+    assert found["stages"][0]["survivors"] == 40
+    assert found["picked"]["p"] > 0
+
+
+def test_tokenize_counts_bytes(tmp_path: Path, smollm2: Path) -> None:
+    found = answer(tmp_path, "tokenize", str(smollm2), "--text", "Hello 세계")
+    raw = b"".join(bytes(each["bytes"]) for each in found["tokens"])
+    assert raw.decode() == "Hello 세계"
+    assert found["tokens"][-1]["end"] == len(raw)
+
+
+def test_size_predicts_what_verify_measures(tmp_path: Path, smollm2: Path) -> None:
+    found = answer(tmp_path, "size", str(smollm2), "--n-ctx", "2048", "--verify")
+    predicted, measured = found["devices"][0], found["measured"]["devices"][0]
+    for part in ("weights", "kv", "compute", "output"):
+        assert predicted["parts"][part] == measured["parts"][part]
+    assert predicted["sum"] == sum(value for value in predicted["parts"].values() if value is not None)
+    assert found["fits"] == "yes"
+    assert found["max_n_ctx"] > 2048
+    assert predicted["parts"]["recurrent"] is None
+
+
+def test_size_says_no_with_exit_code_one(tmp_path: Path, smollm2: Path) -> None:
+    done = run(tmp_path, "size", str(smollm2), "--n-ctx", "8000000", "--json")
+    assert done.returncode == 1, done.stderr
+    found = json.loads(done.stdout)
+    assert found["fits"] == "no"
+    assert found["advice"]
+
+
+def test_bench_measures_reading_and_writing(tmp_path: Path, smollm2: Path) -> None:
+    arguments = ["--prefill", "64", "--depth", "0", "--n-decode", "8", "--repeats", "2", "--tune-threads"]
+    found = answer(tmp_path, "bench", str(smollm2), *arguments)
+    assert found["prefill"][0]["n"] == 64
+    assert found["prefill"][0]["tps"] > 0
+    assert found["decode"][0]["tps"] > 0
+    assert found["tuned"][0]["threads"] == 1
+    assert found["peak_rss"] > 100_000_000
+    assert isinstance(found["contended"], bool)
+
+
+def test_hardware_lists_and_watches(tmp_path: Path) -> None:
+    found = answer(tmp_path, "hardware")
+    assert found["devices"]
+    assert found["readings"]["ram"]["ram_used"] > 0
+    done = run(tmp_path, "hardware", "--watch", "1", "--interval", "0.3", "--json")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(lines) >= 3
+    assert all(each["ram"]["ram_used"] > 0 for each in lines)
+
+
+def test_models_are_listed_scanned_and_shown(tmp_path: Path, smollm2: Path) -> None:
+    listed = answer(tmp_path, "models", "list")
+    assert listed["models"][0]["origin"] == "starter"
+    (tmp_path / "broken.gguf").write_bytes(b"GGUF")
+    scanned = answer(tmp_path, "models", "scan", str(tmp_path))
+    assert scanned["models"][0]["error"]
+    card = answer(tmp_path, "models", "show", str(smollm2))
+    assert (card["architecture"], card["n_layer"], card["n_vocab"]) == ("llama", 30, 49152)
+
+
+def test_doctor_finds_everything_in_order(tmp_path: Path) -> None:
+    found = answer(tmp_path, "doctor")
+    assert found["faults"] == []
+    assert found["versions"]["llama-cpp-python"]
+    assert found["engine"]["devices"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["chat", "nowhere.gguf", "--prompt", "x"], "nowhere.gguf"),
+        (["chat", "no such model", "--prompt", "x"], "models list"),
+        (["chat", "starter", "--prompt", "x", "--temperature", "hot"], "number"),
+        (["chat", "starter", "--prompt", "x", "--n-ctx", "-5"], "at least"),
+        (["chat", "starter", "--messages", "missing.json"], "missing.json"),
+        (["size", "starter", "--type-v", "q8_0", "--flash-attn", "off"], "flash attention"),
+        (["models", "scan", "nowhere"], "nowhere"),
+        (["bench", "starter", "--repeats", "0"], "at least 1"),
+        (["hardware", "--interval", "0"], "above 0"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else value,
+)
+def test_bad_use_is_one_line_with_the_next_step_and_exit_code_two(
+    tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    done = run(tmp_path, *arguments)
+    assert done.returncode == 2, (done.stdout, done.stderr)
+    assert done.stdout == ""
+    last = done.stderr.strip().splitlines()[-1]
+    assert words in last
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_flag_is_bad_use(tmp_path: Path) -> None:
+    done = run(tmp_path, "chat", "starter", "--teperature", "1")
+    assert done.returncode == 2
+    assert "--teperature" in done.stderr
+
+
+def test_a_prompt_that_does_not_fit_is_refused_and_can_be_shortened(tmp_path: Path) -> None:
+    messages = [{"role": "user", "content": "word " * 300}, {"role": "assistant", "content": "Yes."}] * 3
+    path = tmp_path / "long.json"
+    path.write_text(json.dumps([*messages, {"role": "user", "content": "What is 2 + 2?"}]))
+    arguments = ["chat", "starter", "--messages", str(path), "--n-ctx", "512", "--max-tokens", "5"]
+    refused = run(tmp_path, *arguments)
+    assert refused.returncode == 2
+    assert "512" in refused.stderr
+    found = answer(tmp_path, *arguments, "--drop-oldest")
+    assert found["dropped_messages"] >= 4

@@ -1,0 +1,38 @@
+"""What was predicted before a load is what the engine says after it, and what the process really takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.memory.ledger import Part
+from tests.support.answers import ask
+from tests.support.benches import open_bench
+
+SETTINGS = [
+    ("smollm2", {}),
+    ("smollm2", {"n_ctx": 2048, "type_k": "q8_0", "type_v": "q8_0"}),
+    ("smollm2", {"mmap": False, "n_ctx": 1024}),
+    ("gemma3", {"n_ctx": 1024}),
+    ("gemma3", {"n_ctx": 2048, "swa_full": True, "mmap": False}),
+]
+
+
+@pytest.mark.parametrize(("model", "options"), SETTINGS, ids=str)
+def test_predicted_and_measured_agree_to_the_byte_and_the_process_stays_below(
+    tmp_path: Path, request: pytest.FixtureRequest, model: str, options: dict[str, object]
+) -> None:
+    path: Path = request.getfixturevalue(model)
+    with open_bench(tmp_path, start=False) as driver:
+        driver.load(path, **options)
+        driver.until(lambda: driver.workbench.measured is not None)
+        predicted, measured = driver.workbench.predicted, driver.workbench.measured
+        assert predicted is not None
+        assert measured is not None
+        for part in (Part.WEIGHTS, Part.KV, Part.COMPUTE, Part.OUTPUT, Part.MAPPED):
+            assert predicted.size_of(part) == measured.size_of(part), part
+        n_ctx = measured.n_ctx
+        answer = ask(driver, "word " * (n_ctx - 40), max_tokens=-1, ignore_eos=True)
+        assert answer.stats.n_prompt + answer.stats.n_completion == n_ctx
+        assert driver.worker().memory_info().rss <= predicted.sum_bytes * 1.05

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+
+from setup_steps.accelerators import Gpu, cmake_arguments, default_gpu, missing_tools, parse_gpu
+
+
+def nothing_found(name: str) -> None:
+    return None
+
+
+def everything_found(name: str) -> str:
+    return f"/usr/bin/{name}"
+
+
+@pytest.mark.parametrize(
+    ("gpu", "option"),
+    [
+        (Gpu.CUDA, "-DGGML_CUDA=ON"),
+        (Gpu.VULKAN, "-DGGML_VULKAN=ON"),
+        (Gpu.METAL, "-DGGML_METAL=ON"),
+        (Gpu.ROCM, "-DGGML_HIP=ON"),
+    ],
+)
+def test_each_gpu_turns_its_own_backend_on_and_keeps_the_network_one(gpu: Gpu, option: str) -> None:
+    assert cmake_arguments(gpu).split() == ["-DGGML_RPC=ON", option]
+
+
+def test_the_users_options_come_last_so_that_they_win() -> None:
+    assert cmake_arguments(Gpu.CPU, " -DGGML_RPC=OFF  -DX=1 ") == "-DGGML_RPC=ON -DGGML_RPC=OFF -DX=1"
+
+
+def test_a_gpu_is_read_whatever_its_case() -> None:
+    assert parse_gpu(" CUDA ") is Gpu.CUDA
+
+
+def test_an_unknown_gpu_is_refused_with_the_words_there_are() -> None:
+    with pytest.raises(ValueError, match=r"GPU=opengl .* cpu, cuda, vulkan, metal, rocm"):
+        parse_gpu("opengl")
+
+
+def test_a_mac_gets_metal_and_everything_else_the_cpu_unless_told() -> None:
+    assert default_gpu("darwin") is Gpu.METAL
+    assert default_gpu("linux") is Gpu.CPU
+
+
+def test_the_cpu_needs_no_tool() -> None:
+    assert missing_tools(Gpu.CPU, {}, nothing_found, "linux") == []
+
+
+def test_a_compiler_named_in_the_environment_counts() -> None:
+    assert missing_tools(Gpu.CUDA, {"CUDACXX": "/opt/nvcc"}, nothing_found, "linux") == []
+
+
+def test_a_missing_shader_compiler_is_named() -> None:
+    lacks = missing_tools(Gpu.VULKAN, {"VULKAN_SDK": "/sdk"}, nothing_found, "linux")
+    assert [line.split(",")[0] for line in lacks] == ["glslc"]
+    assert missing_tools(Gpu.VULKAN, {"VULKAN_SDK": "/sdk"}, everything_found, "linux") == []
+
+
+def test_own_vulkan_headers_are_taken_from_the_users_options() -> None:
+    environment = {"CMAKE_ARGS": "-DVulkan_INCLUDE_DIR=/headers"}
+    assert missing_tools(Gpu.VULKAN, environment, everything_found, "linux") == []
+
+
+def test_metal_is_refused_off_a_mac() -> None:
+    assert missing_tools(Gpu.METAL, {}, everything_found, "linux") == ["macOS: Metal exists nowhere else"]
+    assert missing_tools(Gpu.METAL, {}, everything_found, "darwin") == []
