@@ -44,9 +44,7 @@ def add_chat(parser: ArgumentParser) -> None:
     """Flags of `chat`."""
     add_prompt(parser)
     parser.add_argument("--stream", action="store_true", help="with --json: one JSON line for each bundle of tokens")
-    parser.add_argument(
-        "--drop-oldest", action="store_true", help="leave out the oldest messages when they do not fit"
-    )
+    parser.add_argument("--drop-oldest", action="store_true", help="leave out the oldest messages when they do not fit")
     for fields in (CHAIN_FIELDS, RUN_OPTIONS, LOAD_OPTIONS):
         add_fields(parser, fields)
 
@@ -248,7 +246,9 @@ def _messages(path: Path) -> tuple[ChatMessage, ...]:
     try:
         data = json.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise KnownError("The messages cannot be read", value=f"{path}: {error}", next_step="give a JSON file") from None
+        raise KnownError(
+            "The messages cannot be read", value=f"{path}: {error}", next_step="give a JSON file"
+        ) from None
     if isinstance(data, dict):
         data = data.get("messages")
     if not isinstance(data, list) or not all(
@@ -298,4 +298,3 @@ def _figures(document: dict[str, Any]) -> str:
     if document["contended"]:
         parts.append("other programs took much of the processor: close them, or use fewer --n-threads")
     return " · ".join(parts)
-

@@ -66,9 +66,7 @@ def models(session: Session) -> int:
             raise KnownError("Which model?", next_step="give a path to a GGUF file, or a name from `models list`")
         path = session.find_model(arguments.target)
         card = read_card(path)
-        session.put(
-            card_document(card), (f"{label:<18}{text}" for label, text in card.rows())
-        )
+        session.put(card_document(card), (f"{label:<18}{text}" for label, text in card.rows()))
         return 0
     if arguments.what == "scan":
         if not arguments.target:

@@ -301,9 +301,12 @@ class Recorder:
 
 
 def next_due(due_s: float, now_s: float, period_s: float) -> float:
-    """When the next sample is due: one period after the last was, or after now if that has passed already."""
+    """When the next sample is due: a period after the last was, or after now if that is less than half a period away.
+
+    So two samples never stand close together, where a rate between them would be mostly noise.
+    """
     following_s = due_s + period_s
-    return following_s if following_s > now_s else now_s + period_s
+    return following_s if following_s - now_s >= period_s / 2 else now_s + period_s
 
 
 def _capacity(keep_s: float) -> int:

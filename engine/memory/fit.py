@@ -63,7 +63,9 @@ def judge(ledger: Ledger, options: Mapping[str, Value], *, freed_bytes: int = 0)
             worst = (fits, device)
     assert worst is not None
     fits, device = worst
-    free = None if device.free_bytes is None else device.free_bytes + (freed_bytes if device is ledger.devices[0] else 0)
+    free = (
+        None if device.free_bytes is None else device.free_bytes + (freed_bytes if device is ledger.devices[0] else 0)
+    )
     advice = _advice(ledger, device, options, free) if fits in (Fits.NO, Fits.TIGHT) else ()
     return Verdict(fits, device.name, device.sum_bytes, free, advice)
 

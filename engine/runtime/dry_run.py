@@ -31,9 +31,7 @@ class _OneQuestion(Bus):
         self.events.put(event)
 
 
-def plan_load(
-    path: str, options: Mapping[str, Value], stop: threading.Event | None = None
-) -> tuple[Planned, Hello]:
+def plan_load(path: str, options: Mapping[str, Value], stop: threading.Event | None = None) -> tuple[Planned, Hello]:
     """Ask the engine what loading this file with these options would take. Blocks: run it in a job.
 
     Args:

@@ -216,9 +216,7 @@ class Supervisor:
         self._discard_worker()
         self.ensure_worker()
 
-    def generate(
-        self, prompt: Prompt, chain: tuple[ChainLink, ...], options: Mapping[str, Value]
-    ) -> int:
+    def generate(self, prompt: Prompt, chain: tuple[ChainLink, ...], options: Mapping[str, Value]) -> int:
         """Start an answer; returns its run id. Raises `KnownError` when no model is ready for one."""
         self._need_ready()
         run_id = next(self._ids)
@@ -496,14 +494,14 @@ def lost_trouble(before: EngineState, event: WorkerEnded) -> Trouble:
     what = "The engine was stopped" if forced else f"The engine ended {doing}".strip()
     value = event.fault or ending_in_words(event.exit_code)
     has_model = bool(before.model_path)
-    remedies = [Remedy(RemedyKind.RELOAD, "Load again")] if has_model else [
-        Remedy(RemedyKind.RESTART_ENGINE, "Restart the engine")
-    ]
+    remedies = (
+        [Remedy(RemedyKind.RELOAD, "Load again")]
+        if has_model
+        else [Remedy(RemedyKind.RESTART_ENGINE, "Restart the engine")]
+    )
     next_step = "load the model again; what was written is kept" if has_model else "restart the engine"
     if not forced and event.exit_code == -9 and before.phase in (Phase.LOADING, Phase.READING):
         next_step = "the system may have ended it for want of memory: use a shorter context or a smaller model"
     if has_model and not forced:
         remedies.append(Remedy(RemedyKind.OPEN_PAGE, "See the memory", "memory"))
     return Trouble(what, value, next_step, tuple(remedies), details=event.stderr_tail)
-
-

@@ -54,8 +54,7 @@ LOAD_OPTIONS = FieldSet(
             kind=FieldKind.INT,
             default=-1,
             label="Layers on GPU",
-            help="How many layers go to the GPU; the output layer counts first. "
-            "Without a GPU this changes nothing.",
+            help="How many layers go to the GPU; the output layer counts first. Without a GPU this changes nothing.",
             source="llama_model_params.n_gpu_layers",
             minimum=-1,
             maximum=10_000,

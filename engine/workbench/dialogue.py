@@ -275,9 +275,7 @@ class Dialogue:
             return
         run_id = self._ask(kept, chain, options, drop_oldest)
         self._messages = kept
-        self._begin_answer(
-            run_id, self._conversation.id, kept[-1].id, chain, options, sibling_count, sibling_count + 1
-        )
+        self._begin_answer(run_id, self._conversation.id, kept[-1].id, chain, options, sibling_count, sibling_count + 1)
 
     def edit(self, message_id: MessageId, text: str, chain: Chain, options: Mapping[str, Value]) -> None:
         """Say something else in a message's place; the old branch stays.
@@ -400,9 +398,7 @@ class Dialogue:
 
     # ---- inside -------------------------------------------------------------------------------------------------
 
-    def _ask(
-        self, thread: list[ThreadMessage], chain: Chain, options: Mapping[str, Value], drop_oldest: bool
-    ) -> int:
+    def _ask(self, thread: list[ThreadMessage], chain: Chain, options: Mapping[str, Value], drop_oldest: bool) -> int:
         self._need_quiet()
         if self._conversation is not None:
             if drop_oldest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from engine.base.errors import Trouble
 from engine.memory.fit import Verdict
@@ -38,6 +39,7 @@ class Estimate:
         facts: what the header says of the model.
         max_n_ctx: the largest context that fits, None where it was not asked for or a free memory is unknown.
         took_s: how long the engine planned.
+        freed_bytes: RAM that comes back when the model that is loaded now goes; counted as free in the verdict.
     """
 
     path: str
@@ -47,6 +49,7 @@ class Estimate:
     facts: ModelFacts
     max_n_ctx: int | None
     took_s: float
+    freed_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,21 @@ class LibraryChanged:
     entries: tuple[LibraryEntry, ...]
     missing_folders: tuple[str, ...]
     scanning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryScanned:
+    """How far a scan of the model folders is: files read so far, and the last one's name."""
+
+    n_files: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConsidered:
+    """The Memory page should show this model."""
+
+    path: Path
 
 
 @dataclass(frozen=True, slots=True)

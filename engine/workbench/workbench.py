@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -32,6 +32,7 @@ from engine.runtime.supervisor import EngineState, Supervisor
 from engine.sampling.chain import Chain
 from engine.settings import SETTINGS, Settings, read_settings, write_settings
 from engine.store import Store, open_store
+from engine.store.rows import RunRow
 from engine.wire.load_options import LOAD_OPTIONS
 from engine.wire.messages import (
     Bench,
@@ -46,13 +47,16 @@ from engine.wire.messages import (
     Tokenize,
 )
 from engine.wire.run_options import RUN_OPTIONS
+from engine.workbench.curve import CurveLine, MemoryCurve, kv_text
 from engine.workbench.dialogue import Dialogue, wire_chain
 from engine.workbench.events import (
     Beat,
     EngineChanged,
     Estimate,
     LibraryChanged,
+    LibraryScanned,
     MemoryChanged,
+    ModelConsidered,
     SettingsChanged,
     TroubleShown,
 )
@@ -75,6 +79,7 @@ class Workbench:
         paths: where everything is kept.
         dialogue: the conversation that is open.
         chain, load_options, run_options: what the next answer and the next load will use.
+        considered: the model that somebody wants to see on the Memory page.
         predicted, measured: the ledgers of the model that is loaded or about to be.
         recorder: the last minutes of the hardware; None until `start`.
     """
@@ -95,6 +100,7 @@ class Workbench:
         self.chain = Chain.default()
         self.load_options: dict[str, Value] = LOAD_OPTIONS.defaults()
         self.run_options: dict[str, Value] = RUN_OPTIONS.defaults()
+        self.considered: Path | None = None
         self.predicted: Ledger | None = None
         self.measured: Ledger | None = None
         self.library: tuple[library.LibraryEntry, ...] = ()
@@ -106,7 +112,8 @@ class Workbench:
         self._store: Store | None = None
         self._opening: tuple[Path, dict[str, Value]] | None = None
         self._plan_job: JobHandle[Any] | None = None
-        self._estimate_job: JobHandle[Any] | None = None
+        self._estimate_jobs: dict[str, JobHandle[Any]] = {}
+        self._curve_job: JobHandle[Any] | None = None
         self._estimates: dict[tuple[object, ...], tuple[Planned, object]] = {}
         self._scan_job: JobHandle[Any] | None = None
         self._settings_dirty = False
@@ -154,7 +161,7 @@ class Workbench:
         self.dialogue.flush()
         if self._settings_dirty:
             self._write_settings()
-        for job in (self._plan_job, self._estimate_job, self._scan_job):
+        for job in (self._plan_job, self._curve_job, self._scan_job, *self._estimate_jobs.values()):
             if job is not None:
                 job.cancel()
         self.supervisor.close()
@@ -261,14 +268,16 @@ class Workbench:
         failed: Callable[[Trouble], None],
         *,
         with_limit: bool = False,
+        asker: str = "",
     ) -> None:
-        """Plan a load without doing it. A newer estimate takes the place of one that is still going on.
+        """Plan a load without doing it. A newer estimate takes the place of the same asker's that is still going on.
 
         Args:
             with_limit: also find the largest context that fits, which takes a second plan.
+            asker: who wants to know (a page's key); different askers do not cancel each other.
         """
-        if self._estimate_job is not None:
-            self._estimate_job.cancel()
+        if (older := self._estimate_jobs.pop(asker, None)) is not None:
+            older.cancel()
         wanted = LOAD_OPTIONS.checked(options)
 
         def plan(task: Task) -> tuple[Planned, Planned | None]:
@@ -281,16 +290,74 @@ class Workbench:
             return first, second
 
         def arrived(found: tuple[Planned, Planned | None]) -> None:
-            self._estimate_job = None
+            self._estimate_jobs.pop(asker, None)
             then(self._estimate_of(path, wanted, *found))
 
         def went_wrong(trouble: Trouble) -> None:
-            self._estimate_job = None
+            self._estimate_jobs.pop(asker, None)
             failed(trouble)
 
-        self._estimate_job = self.jobs.run(
+        self._estimate_jobs[asker] = self.jobs.run(
             plan, title="Asking the engine", lane="estimate", then=arrived, failed=went_wrong
         )
+
+    def memory_curve(
+        self,
+        path: Path,
+        options: Mapping[str, Value],
+        cache_types: Sequence[tuple[str, str]],
+        contexts: Sequence[int],
+        then: Callable[[MemoryCurve], None],
+        failed: Callable[[Trouble], None],
+    ) -> None:
+        """Plan this load at several contexts for several cache types. A newer curve takes an older one's place.
+
+        Args:
+            cache_types: pairs of K and V formats; one that the engine refuses keeps its trouble, the others go on.
+            contexts: in tokens, ascending.
+            failed: takes the first trouble when every pair was refused.
+        """
+        if self._curve_job is not None:
+            self._curve_job.cancel()
+        wanted = LOAD_OPTIONS.checked(options)
+
+        def plan(task: Task) -> list[tuple[tuple[str, str], list[Planned] | Trouble]]:
+            found: list[tuple[tuple[str, str], list[Planned] | Trouble]] = []
+            for pair in cache_types:
+                typed = {**wanted, "type_k": pair[0], "type_v": pair[1]}
+                try:
+                    found.append((pair, [self._planned(path, {**typed, "n_ctx": each}, task) for each in contexts]))
+                except KnownError as error:
+                    task.check()
+                    found.append((pair, error.trouble))
+            return found
+
+        def arrived(found: list[tuple[tuple[str, str], list[Planned] | Trouble]]) -> None:
+            self._curve_job = None
+            lines = tuple(self._curve_line(pair, wanted, answer) for pair, answer in found)
+            trouble = next((each.trouble for each in lines if each.trouble is not None), None)
+            if trouble is not None and not any(each.ledgers for each in lines):
+                failed(trouble)
+            else:
+                then(MemoryCurve(str(path), lines, self._freed_bytes()))
+
+        self._curve_job = self.jobs.run(
+            plan, title="Drawing the memory curve", lane="curve", then=arrived, failed=failed
+        )
+
+    def look_into(self, path: Path, then: Callable[[library.LibraryEntry], None]) -> None:
+        """Read one file's header, wherever it is; a file that cannot be read comes as an entry with its trouble."""
+        self.jobs.run(
+            lambda _task: library.entry_of(path, str(path.parent)),
+            title=f"Reading {path.name}",
+            lane="headers",
+            then=then,
+        )
+
+    def consider(self, path: Path) -> None:
+        """Somebody wants to know whether this model fits; posts `ModelConsidered`."""
+        self.considered = path
+        self.bus.post(ModelConsidered(path))
 
     def scan_library(self) -> None:
         """Read the headers of every model in the folders; posts `LibraryChanged`."""
@@ -301,7 +368,10 @@ class Workbench:
         self.bus.post(LibraryChanged(self.library, self.missing_folders, scanning=True))
 
         def read(task: Task) -> tuple[tuple[library.LibraryEntry, ...], tuple[str, ...]]:
-            entries, missing = library.scan(folders, starter_model(), check=task.check)
+            def told(n_files: int, name: str) -> None:
+                self.bus.post(LibraryScanned(n_files, name))
+
+            entries, missing = library.scan(folders, starter_model(), check=task.check, progress=told)
             return entries, tuple(each for each in missing if each != str(own))
 
         def then(found: tuple[tuple[library.LibraryEntry, ...], tuple[str, ...]]) -> None:
@@ -324,7 +394,9 @@ class Workbench:
 
     # ---- asking the model ---------------------------------------------------------------------------------------
 
-    def generate(self, prompt: Prompt, *, chain: Chain | None = None, options: Mapping[str, Value] | None = None) -> int:
+    def generate(
+        self, prompt: Prompt, *, chain: Chain | None = None, options: Mapping[str, Value] | None = None
+    ) -> int:
         """Continue a prompt outside any conversation; events come with the run id that is returned."""
         wanted = RUN_OPTIONS.checked(options if options is not None else self.run_options)
         return self.supervisor.generate(prompt, wire_chain(chain or self.chain), RUN_OPTIONS.changed(wanted))
@@ -380,6 +452,10 @@ class Workbench:
     ) -> None:
         """Measure the loaded model; `then` takes a `Benched`."""
         self.supervisor.request(command, then, failed, progress)
+
+    def recent_runs(self, then: Callable[[tuple[RunRow, ...]], None], limit: int = 200) -> None:
+        """The last answers of all conversations and how they went, newest first."""
+        self._in_store(lambda store: store.runs.list(limit), then=then, title="Reading the recorded runs")
 
     # ---- settings -----------------------------------------------------------------------------------------------
 
@@ -556,13 +632,12 @@ class Workbench:
         if use.vocab_bytes is not None:
             self._vocab_bytes = use.vocab_bytes
         ram = ram_now()
-        kinds = {str(options["type_k"]), str(options["type_v"])}
         return ledger_of(
             use,
             self.state.devices,
             ram_total_bytes=ram.total_bytes,
             ram_free_bytes=ram.free_bytes,
-            kv_text=f"{use.n_ctx:,} tokens · {' and '.join(sorted(kinds))}",
+            kv_text=kv_text(use.n_ctx, str(options["type_k"]), str(options["type_v"])),
             vocab_bytes=vocab_bytes,
         )
 
@@ -573,6 +648,16 @@ class Workbench:
         if key not in self._estimates:
             self._estimates[key] = plan_load(str(path), options, stop=task.stop)
         return self._estimates[key][0]
+
+    def _curve_line(
+        self, pair: tuple[str, str], options: Mapping[str, Value], answer: list[Planned] | Trouble
+    ) -> CurveLine:
+        if isinstance(answer, Trouble):
+            return CurveLine(*pair, (), None, answer)
+        typed = {**options, "type_k": pair[0], "type_v": pair[1]}
+        ledgers = tuple(self._ledger(each.memory, typed) for each in answer)
+        limit = largest_n_ctx(ledgers[-2], ledgers[-1], freed_bytes=self._freed_bytes()) if len(ledgers) > 1 else None
+        return CurveLine(*pair, ledgers, limit)
 
     def _estimate_of(
         self, path: Path, options: Mapping[str, Value], planned: Planned, other: Planned | None
@@ -592,6 +677,7 @@ class Workbench:
             facts=planned.facts,
             max_n_ctx=limit,
             took_s=planned.memory.took_s,
+            freed_bytes=freed,
         )
 
     def _handler_failed(self, error: Exception) -> None:

@@ -22,7 +22,7 @@ from engine.sampling.stage import Given, NativeCall
 from engine.wire.messages import DeviceInfo, DeviceKind
 
 FLASH_ATTN = {"auto": -1, "off": 0, "on": 1}
-LOG_WARN, LOG_ERROR = 3, 4
+LOG_DEBUG, LOG_WARN, LOG_ERROR = 1, 3, 4
 KEPT_LOG_LINES = 80
 _DEVICE_KINDS = {0: DeviceKind.CPU, 1: DeviceKind.GPU, 2: DeviceKind.IGPU, 3: DeviceKind.ACCEL}
 
@@ -64,11 +64,13 @@ class NativeLog:
         return "\n".join(self.lines)
 
     def _take(self, level: int, text: bytes | None, _user: Any) -> None:
+        if level == LOG_DEBUG:
+            return  # thousands of lines a load, and none that a person could use
         line = (text or b"").decode(errors="replace").rstrip("\n")
         if not line.strip(" ."):
             return
         self.lines.append(line)
-        if level >= LOG_WARN and level <= LOG_ERROR and self.on_warning is not None:
+        if LOG_WARN <= level <= LOG_ERROR and self.on_warning is not None:
             self.on_warning("error" if level == LOG_ERROR else "warning", line)
 
 
@@ -242,9 +244,7 @@ class Vocabulary:
 class SamplerChain:
     """A native sampler chain, made from the calls that the stages name. Freed by `close`."""
 
-    def __init__(
-        self, calls: Iterable[NativeCall], *, n_vocab: int, n_ctx: int, banned: Sequence[int] = ()
-    ) -> None:
+    def __init__(self, calls: Iterable[NativeCall], *, n_vocab: int, n_ctx: int, banned: Sequence[int] = ()) -> None:
         """Args: `banned` are tokens that are never drawn; sizes in tokens, for the stages that ask for them."""
         params = llama.llama_sampler_chain_default_params()
         params.no_perf = True

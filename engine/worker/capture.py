@@ -112,7 +112,9 @@ def stage_views(
     picked = candidates.selected
     place = int(np.flatnonzero(left["id"] == picked)[0])
     greedy = calls[-1].name.endswith("greedy")
-    chance = TokenChance(int(left["id"][place]), session.vocab.piece(int(left["id"][place]), special=True), float(p[place]))
+    chance = TokenChance(
+        int(left["id"][place]), session.vocab.piece(int(left["id"][place]), special=True), float(p[place])
+    )
     if greedy:
         chance = TokenChance(chance.id, chance.piece, 1.0)
     return tuple(views), chance

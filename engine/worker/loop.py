@@ -7,6 +7,7 @@ no loaded model behind.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import queue
@@ -34,6 +35,7 @@ from engine.wire.messages import (
     BenchProgress,
     Cancel,
     ChainLink,
+    ChatMessage,
     Command,
     Event,
     Failed,
@@ -232,9 +234,7 @@ class Worker:
             case Plan():
                 self._plan(command)
             case Generate():
-                write_answer(
-                    self._loaded(), command, self._templates, self._control, self._emit, received_s
-                )
+                write_answer(self._loaded(), command, self._templates, self._control, self._emit, received_s)
             case Tokenize():
                 self._tokenize(command)
             case Render():
@@ -291,6 +291,12 @@ class Worker:
         )
         took_s = time.monotonic() - started
         self._emit(Loaded(command.load_id, self._session.facts, self._session.memory, took_s))
+        self._warm_up()
+
+    def _warm_up(self) -> None:
+        """Compile the chat template now, so that the first answer does not wait for it; what is wrong is told then."""
+        with contextlib.suppress(KnownError):
+            self._prepared(Prompt(messages=(ChatMessage("user", "Hello"),)))
 
     def _plan(self, command: Plan) -> None:
         options = LOAD_OPTIONS.checked(command.options)

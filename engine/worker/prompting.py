@@ -61,8 +61,8 @@ def prepare(
     Raises:
         KnownError: the template fails, the prompt is empty, or it does not fit in the context.
     """
-    prepared = _of_messages(prompt, facts, vocab, templates, n_reserve, now) if prompt.messages else _of_text(
-        prompt, vocab
+    prepared = (
+        _of_messages(prompt, facts, vocab, templates, n_reserve, now) if prompt.messages else _of_text(prompt, vocab)
     )
     if not prepared.tokens:
         raise KnownError("The prompt is empty", next_step="write something first")

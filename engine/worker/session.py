@@ -417,6 +417,8 @@ def _flash_attention(asked: str, log_lines: Sequence[str] | Any) -> bool | None:
     if asked != "auto":
         return asked == "on"
     for line in log_lines:
-        if "Flash Attention was auto, set to" in line:
+        if (
+            "Flash Attention" in line and "able" in line
+        ):  # "Flash Attention enabled", or "… not supported, set to disabled"
             return "enabled" in line
     return None

@@ -112,9 +112,7 @@ def write_answer(
     share: CpuShare | None = None
     reason, stop_text, native = FinishReason.CANCELLED, "", None
     try:
-        session.prefill(
-            prepared.tokens, lambda done, total: emit(PrefillProgress(command.run_id, done, total))
-        )
+        session.prefill(prepared.tokens, lambda done, total: emit(PrefillProgress(command.run_id, done, total)))
         prefill_s = time.monotonic() - rendered_s
         history = list(prepared.tokens)
         native = _native(chain, seed, history, session, banned)
@@ -206,9 +204,7 @@ class _Writer:
 
 
 def _native(chain: Chain, seed: int, history: list[int], session: Session, banned: list[int]) -> SamplerChain:
-    native = SamplerChain(
-        chain.native_calls(seed), n_vocab=session.vocab.n_vocab, n_ctx=session.n_ctx, banned=banned
-    )
+    native = SamplerChain(chain.native_calls(seed), n_vocab=session.vocab.n_vocab, n_ctx=session.n_ctx, banned=banned)
     if any(link.stage.uses_history for link in chain.active()):
         native.accept(history)
     return native

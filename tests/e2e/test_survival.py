@@ -57,7 +57,9 @@ def test_a_worker_that_dies_while_writing_leaves_its_text_and_the_way_back(
         driver.workbench.reload()
         driver.until(lambda: driver.workbench.state.phase is Phase.READY)
         assert ask(driver, "One, two,", max_tokens=3).text
-    rows = sqlite3.connect(tmp_path / "llamarium.sqlite3").execute("SELECT content, state FROM messages WHERE role='assistant'")
+    rows = sqlite3.connect(tmp_path / "llamarium.sqlite3").execute(
+        "SELECT content, state FROM messages WHERE role='assistant'"
+    )
     assert rows.fetchone() == (message.text, "failed")
 
 
@@ -77,9 +79,7 @@ def test_a_worker_that_dies_while_it_reads_the_prompt_is_told_as_such(
 
 
 @pytest.mark.parametrize("sig", SIGNALS, ids=lambda sig: sig.name)
-def test_a_worker_that_dies_while_loading_is_told_as_such(
-    tmp_path: Path, gemma3: Path, sig: signal.Signals
-) -> None:
+def test_a_worker_that_dies_while_loading_is_told_as_such(tmp_path: Path, gemma3: Path, sig: signal.Signals) -> None:
     with open_bench(tmp_path) as driver:
         driver.workbench.set_setting("show_memory_verdict", False)
         driver.until(lambda: driver.workbench.state.phase is Phase.EMPTY)
@@ -251,7 +251,9 @@ def test_a_window_that_is_killed_leaves_no_worker_and_loses_at_most_the_last_sec
         "    driver.until(lambda: False)\n"
     )
     window = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path), str(smollm2)], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
+        [sys.executable, "-c", script, str(tmp_path), str(smollm2)],
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
     )
     assert window.stdout is not None
     pid, n_written = window.stdout.readline().split()
@@ -260,7 +262,9 @@ def test_a_window_that_is_killed_leaves_no_worker_and_loses_at_most_the_last_sec
     window.wait()
     window.stdout.close()
     worker.wait(10)
-    saved = sqlite3.connect(tmp_path / "llamarium.sqlite3").execute("SELECT content FROM messages WHERE role='assistant'")
+    saved = sqlite3.connect(tmp_path / "llamarium.sqlite3").execute(
+        "SELECT content FROM messages WHERE role='assistant'"
+    )
     content = saved.fetchone()[0]
     assert content
     assert len(content) <= int(n_written) + 200

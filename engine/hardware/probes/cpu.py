@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,11 +42,34 @@ _VECTOR_UNITS = {
 }
 
 
-class _Times(NamedTuple):
+class CoreTimes(NamedTuple):
     """Seconds that a core has spent: busy, and altogether."""
 
     busy_s: float
     all_s: float
+
+
+def core_times() -> list[CoreTimes]:
+    """The counters of every logical core, from the system."""
+    return [_of_core(each) for each in psutil.cpu_times(percpu=True)]
+
+
+def clock_mhz() -> float | None:
+    """The processor's clock now, averaged over its cores; None where the system does not tell."""
+    ask = getattr(psutil, "cpu_freq", None)
+    try:
+        frequency = None if ask is None else ask()
+    except (OSError, RuntimeError):
+        return None  # virtual machines and some ARM boards publish none, each in its own way
+    return float(frequency.current) if frequency is not None and frequency.current else None
+
+
+def use_between(before: CoreTimes, now: CoreTimes) -> float | None:
+    """Percent busy between two looks; None when the counters did not move (two looks within one tick)."""
+    all_s = now.all_s - before.all_s
+    if all_s <= 0:
+        return None
+    return 100 * min(1.0, max(0.0, (now.busy_s - before.busy_s) / all_s))
 
 
 class CpuProbe:
@@ -54,9 +77,18 @@ class CpuProbe:
 
     key = "cpu"
 
-    def __init__(self, proc: Path = PROC, sysfs: Path = SYSFS, cgroup: Path = CGROUP) -> None:
+    def __init__(
+        self,
+        proc: Path = PROC,
+        sysfs: Path = SYSFS,
+        cgroup: Path = CGROUP,
+        times: Callable[[], list[CoreTimes]] = core_times,
+        clock: Callable[[], float | None] = clock_mhz,
+    ) -> None:
+        """Args: where the kernel's files are; times, clock: what reads the counters and the megahertz."""
         self._proc, self._sysfs, self._cgroup = proc, sysfs, cgroup
-        self._last: list[_Times] = []
+        self._read_times, self._read_clock = times, clock
+        self._last: list[CoreTimes] = []
         self._clock_mhz: float | None = None
         self._clock_at_s: float | None = None
         self._sensor: Path | None = None
@@ -82,10 +114,10 @@ class CpuProbe:
         return (Device(self.key, name, DeviceKind.CPU, None, ram.total_bytes, ram.free_bytes, tuple(details)),)
 
     def read(self, now_s: float, watched: Mapping[str, int]) -> tuple[Reading, ...]:
-        times = [_of_core(each) for each in psutil.cpu_times(percpu=True)]
+        times = self._read_times()
         before = self._last if len(self._last) == len(times) else []
         self._last = times
-        cores = [_use(a, b) for a, b in zip(before, times, strict=True)] if before else [None] * len(times)
+        cores = [use_between(a, b) for a, b in zip(before, times, strict=True)] if before else [None] * len(times)
         known = [each for each in cores if each is not None]
         return (
             Reading(self.key, Quantity.CPU_USE, sum(known) / len(known) if known else None),
@@ -103,7 +135,7 @@ class CpuProbe:
     def _clock(self, now_s: float) -> float | None:
         if self._clock_at_s is None or now_s - self._clock_at_s >= CLOCK_EVERY_S:
             self._clock_at_s = now_s
-            self._clock_mhz = _clock_mhz()
+            self._clock_mhz = self._read_clock()
         return self._clock_mhz
 
     def _temperature(self) -> float | None:
@@ -114,26 +146,10 @@ class CpuProbe:
         return None if millidegrees is None else millidegrees / 1000
 
 
-def _of_core(times: tuple[float, ...]) -> _Times:
+def _of_core(times: tuple[float, ...]) -> CoreTimes:
     # Linux counts a guest's time in “user” as well; iowait is idle.
     all_s = sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
-    return _Times(all_s - getattr(times, "idle", 0.0) - getattr(times, "iowait", 0.0), all_s)
-
-
-def _use(before: _Times, now: _Times) -> float | None:
-    """Percent busy between two looks; None when the counters did not move (two looks within one tick)."""
-    all_s = now.all_s - before.all_s
-    if all_s <= 0:
-        return None
-    return 100 * min(1.0, max(0.0, (now.busy_s - before.busy_s) / all_s))
-
-
-def _clock_mhz() -> float | None:
-    try:
-        frequency = psutil.cpu_freq()
-    except (OSError, RuntimeError, NotImplementedError, AttributeError):
-        return None  # virtual machines and some ARM boards publish none, each in its own way
-    return float(frequency.current) if frequency is not None and frequency.current else None
+    return CoreTimes(all_s - getattr(times, "idle", 0.0) - getattr(times, "iowait", 0.0), all_s)
 
 
 def _sensor(sysfs: Path) -> Path | None:

@@ -34,7 +34,17 @@ def answer(folder: Path, *arguments: str, stdin: str = "") -> Any:
 
 def test_chat_answers_with_its_figures(tmp_path: Path, smollm2: Path) -> None:
     found = answer(
-        tmp_path, "chat", str(smollm2), "--prompt", "Say hello.", "--max-tokens", "8", "--temperature", "0", "--seed", "4"
+        tmp_path,
+        "chat",
+        str(smollm2),
+        "--prompt",
+        "Say hello.",
+        "--max-tokens",
+        "8",
+        "--temperature",
+        "0",
+        "--seed",
+        "4",
     )
     assert found["text"]
     assert found["finish_reason"] in ("length", "stop")

@@ -4,9 +4,8 @@ import time
 from pathlib import Path
 
 import psutil
-import pytest
 
-from engine.hardware.probes.cpu import CpuProbe
+from engine.hardware.probes.cpu import CoreTimes, CpuProbe, clock_mhz, use_between
 from engine.hardware.snapshot import DeviceKind, Quantity, Reading
 
 
@@ -33,20 +32,32 @@ def test_the_first_look_knows_no_use_and_the_second_sees_a_busy_core() -> None:
     assert 50 / len(cores) < whole <= 100
 
 
-def test_two_looks_within_one_tick_of_the_counters_are_unknown_and_not_zero(monkeypatch: pytest.MonkeyPatch) -> None:
-    frozen = psutil.cpu_times(percpu=True)
-    monkeypatch.setattr(psutil, "cpu_times", lambda percpu: frozen)
-    probe = CpuProbe()
-    probe.read(0.0, {})
-    assert use(probe.read(0.1, {}), "cpu", Quantity.CPU_USE) is None
+def test_use_is_the_busy_share_between_two_looks() -> None:
+    assert use_between(CoreTimes(10.0, 100.0), CoreTimes(10.25, 101.0)) == 25.0
 
 
-def test_a_core_that_goes_offline_starts_the_count_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    probe = CpuProbe()
+def test_two_looks_within_one_tick_of_the_counters_are_unknown_and_not_zero() -> None:
+    assert use_between(CoreTimes(10.0, 100.0), CoreTimes(10.0, 100.0)) is None
+
+
+def test_counters_that_run_backwards_stay_within_the_scale() -> None:
+    assert use_between(CoreTimes(10.0, 100.0), CoreTimes(9.9, 100.1)) == 0.0
+    assert use_between(CoreTimes(10.0, 100.0), CoreTimes(10.3, 100.1)) == 100.0
+
+
+def test_the_whole_is_the_mean_of_the_cores() -> None:
+    looks = iter(([CoreTimes(0.0, 0.0)] * 2, [CoreTimes(1.0, 1.0), CoreTimes(0.5, 1.0)]))
+    probe = CpuProbe(times=lambda: next(looks))
     probe.read(0.0, {})
-    times = psutil.cpu_times(percpu=True)
-    monkeypatch.setattr(psutil, "cpu_times", lambda percpu: [*times, times[0]])
-    assert use(probe.read(0.1, {}), "cpu", Quantity.CPU_USE) is None
+    readings = probe.read(1.0, {})
+    assert use(readings, "cpu", Quantity.CPU_USE) == 75.0
+    assert use(readings, "cpu1", Quantity.CPU_CORE_USE) == 50.0
+
+
+def test_a_core_that_goes_offline_starts_the_count_anew() -> None:
+    looks = iter(([CoreTimes(0.0, 0.0)] * 2, [CoreTimes(1.0, 1.0)], [CoreTimes(1.5, 2.0)]))
+    probe = CpuProbe(times=lambda: next(looks))
+    assert [use(probe.read(t_s, {}), "cpu", Quantity.CPU_USE) for t_s in (0.0, 1.0, 2.0)] == [None, None, 50.0]
 
 
 def test_the_device_is_this_processor_with_this_computers_memory() -> None:
@@ -87,9 +98,13 @@ def test_without_a_sensor_the_temperature_is_unknown(tmp_path: Path) -> None:
     assert use(CpuProbe(sysfs=tmp_path).read(0.0, {}), "cpu", Quantity.CPU_TEMPERATURE) is None
 
 
-def test_the_clock_is_read_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_clock_is_read_once_a_second() -> None:
     clocks = iter((2000.0, 3000.0))
-    monkeypatch.setattr(psutil, "cpu_freq", lambda: psutil._common.scpufreq(next(clocks), 0.0, 0.0))
-    probe = CpuProbe()
-    read = [use(probe.read(t, {}), "cpu", Quantity.CPU_FREQUENCY) for t in (0.0, 0.5, 0.9, 1.0)]
+    probe = CpuProbe(clock=lambda: next(clocks))
+    read = [use(probe.read(t_s, {}), "cpu", Quantity.CPU_FREQUENCY) for t_s in (0.0, 0.5, 0.9, 1.0)]
     assert read == [2000.0, 2000.0, 2000.0, 3000.0]
+
+
+def test_the_real_clock_is_plausible_or_unknown() -> None:
+    clock = clock_mhz()
+    assert clock is None or 100 < clock < 10_000

@@ -43,7 +43,7 @@ def test_resident_memory_is_known_at_once_and_rates_from_the_second_look_on() ->
         pass
     second = by_quantity(probe.read(time.monotonic(), {"window": os.getpid()}), "window")
     assert second[Quantity.PROCESS_CPU] is not None
-    assert second[Quantity.PROCESS_CPU] > 5
+    assert second[Quantity.PROCESS_CPU] > 1
     if sys.platform == "linux":
         assert second[Quantity.DISK_READ] is not None
         assert second[Quantity.DISK_READ] >= 0

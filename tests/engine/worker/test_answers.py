@@ -184,7 +184,9 @@ def test_tokens_of_a_text_cover_its_bytes(loaded: Driver) -> None:
 def test_the_next_token_is_taken_apart_as_the_chain_works(loaded: Driver) -> None:
     found: list[object] = []
     chain = Chain.default()
-    loaded.workbench.next_token(Prompt(text="The capital of France is"), found.append, found.append, chain=chain, seed=5)
+    loaded.workbench.next_token(
+        Prompt(text="The capital of France is"), found.append, found.append, chain=chain, seed=5
+    )
     loaded.until(lambda: found)
     taken = found[0]
     survivors = [each.survivors for each in taken.stages]  # type: ignore[attr-defined]
