@@ -118,6 +118,7 @@ class Workbench:
         self._scan_job: JobHandle[Any] | None = None
         self._settings_dirty = False
         self._vocab_bytes: int | None = None
+        self._store_trouble: Trouble | None = None
         self._beating = threading.Event()
         self.bus.subscribe(Beat, self._beat)
         self.bus.subscribe(Loaded, self._loaded)
@@ -552,14 +553,18 @@ class Workbench:
         def run(_task: Task) -> object:
             return work(self._opened_store())
 
-        self.jobs.run(
-            run,
-            title=title,
-            lane="store",
-            then=then,
-            failed=lambda trouble: self.bus.post(TroubleShown(trouble)),
-            must_finish=True,
-        )
+        def done(result: Any) -> None:
+            self._store_trouble = None
+            if then is not None:
+                then(result)
+
+        def failed(trouble: Trouble) -> None:
+            # A full disk refuses every batch of text; it is told once, and again when it was better in between.
+            if self._store_trouble is None or self._store_trouble.what != trouble.what:
+                self.bus.post(TroubleShown(trouble))
+            self._store_trouble = trouble
+
+        self.jobs.run(run, title=title, lane="store", then=done, failed=failed, must_finish=True)
 
     def _opened_store(self) -> Store:
         """The store; on its lane. Where the file cannot be used, one that ends with the program, and a notice."""

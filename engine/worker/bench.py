@@ -6,11 +6,12 @@ Done as llama.cpp's own bench does it: random tokens, nothing sampled, the best-
 from __future__ import annotations
 
 import random
-import resource
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable
+
+import psutil
 
 from engine.wire.messages import Bench, Benched, BenchPoint
 from engine.worker.session import Session
@@ -107,6 +108,10 @@ def measure(session: Session, command: Bench, on_progress: Callable[[float, str]
 
 def peak_rss_bytes() -> int:
     """The most memory that this process ever had resident."""
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

@@ -7,6 +7,7 @@ Run as `python -m tests.benchmarks.plain plain|llama MODEL N_CTX`; every line on
 from __future__ import annotations
 
 import ctypes
+import itertools
 import json
 import sys
 import time
@@ -82,14 +83,12 @@ class WholeLlama:
         model.set_seed(seed)
         begun = time.perf_counter()
         tokens = model.tokenize(prompt.encode(), add_bos=True, special=True)
-        first, count = 0.0, 0
-        for token in model.generate(tokens, top_k=40, top_p=0.95, min_p=0.05, temp=0.8, repeat_penalty=1.0):
+        first = 0.0
+        written = model.generate(tokens, top_k=40, top_p=0.95, min_p=0.05, temp=0.8, repeat_penalty=1.0)
+        for count, token in enumerate(itertools.islice(written, n_tokens)):
             model.detokenize([token])
-            count += 1
-            if count == 1:
+            if count == 0:
                 first = time.perf_counter()
-            if count == n_tokens:
-                break
         ended = time.perf_counter()
         return {"n_prompt": len(tokens), "first_s": first - begun, "decode_s": ended - first, "n": n_tokens}
 

@@ -21,6 +21,7 @@ import pytest
 from engine.base.errors import KnownError
 from engine.base.paths import Paths
 from engine.runtime.supervisor import Phase
+from engine.store import Store
 from engine.store.rows import MessageState
 from engine.wire.messages import ChatMessage, Prompt
 from engine.workbench import Workbench
@@ -290,6 +291,29 @@ def test_a_data_folder_that_refuses_is_told_and_the_chat_goes_on(tmp_path: Path,
         driver.workbench.say("Hello")
         driver.until(lambda: not driver.workbench.dialogue.is_writing)
         assert driver.workbench.dialogue.messages[-1].text
+
+
+def test_a_disk_that_fills_up_while_writing_is_told_once_and_the_answer_goes_on(tmp_path: Path, smollm2: Path) -> None:
+    with open_bench(tmp_path) as driver:
+        workbench = driver.workbench
+        driver.load(smollm2, n_ctx=2048)
+        workbench.set_run_options({"max_tokens": 400, "ignore_eos": True})
+        workbench.say("Tell a long story.")
+        driver.until(lambda: workbench.state.phase is Phase.WRITING)
+
+        def fill(store: Store) -> None:
+            # SQLite itself says that the disk is full: no page more than there are.
+            (n_pages,) = store.database.connection.execute("PRAGMA page_count").fetchone()
+            store.database.connection.execute(f"PRAGMA max_page_count = {n_pages}")
+
+        workbench._in_store(fill)
+        driver.until(lambda: not workbench.dialogue.is_writing)
+        driver.until(lambda: driver.troubles)
+        assert workbench.dialogue.messages[-1].state is MessageState.COMPLETE
+        assert len(workbench.dialogue.messages[-1].text) > 500
+        driver.until(lambda: len(driver.troubles) >= 1)
+        assert len({each.what for each in driver.troubles}) == len(driver.troubles)
+        assert "full" in driver.troubles[0].sentence()
 
 
 def test_two_windows_on_one_folder_both_write_and_see_each_other(tmp_path: Path, smollm2: Path) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Generator, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -163,21 +163,23 @@ class Splitter:
         """No more text comes: everything becomes finished blocks."""
         whole = [self._partial] if self._partial else []
         self._partial, self._held_return = "", False
-        changes: list[Change] = list(self._take(whole, is_last=True))
-        return [each for each in changes if not isinstance(each, OpenEnd)]
+        return [each for each in self._take(whole, is_last=True) if not isinstance(each, OpenEnd)]
 
     def _take(self, whole: list[str], is_last: bool = False) -> Iterator[Change]:
-        if self._fence is not None:
+        if self._is_in_fence():
             whole = yield from self._grow_fence(whole, is_last)
-            if self._fence is not None:
+            if self._is_in_fence():
                 return
         self._lines.extend(whole)
         if whole or is_last:
             yield from self._settle(is_last)
-        if self._fence is not None:
+        if self._is_in_fence():
             yield from self._grow_fence([], is_last)
         else:
             yield OpenEnd(self._open_end())
+
+    def _is_in_fence(self) -> bool:
+        return self._fence is not None
 
     def _open_end(self) -> Block | None:
         lines = self._lines if _UNDECIDED.match(self._partial) else [*self._lines, self._partial]
@@ -207,8 +209,7 @@ class Splitter:
         self._remember_references(self._lines[:cut])
         del self._lines[:cut]
         if n_done < len(units) and units[n_done].fence:
-            self._fence = _OpenFence(units[n_done])
-            self._fence.take_back(self._lines[1:])
+            self._fence = _OpenFence(units[n_done], self._lines[1:])
             self._lines.clear()
 
     def _n_final(self, units: Sequence[_Unit], is_last: bool) -> int:
@@ -232,7 +233,7 @@ class Splitter:
         if "]:" in text:
             self._grammar.outline(text, self.env)
 
-    def _grow_fence(self, whole: list[str], is_last: bool) -> Iterator[Change]:
+    def _grow_fence(self, whole: list[str], is_last: bool) -> Generator[Change, None, list[str]]:
         """Add lines to the open fence; the value returned is the lines after its end."""
         fence = self._fence
         assert fence is not None
@@ -262,18 +263,14 @@ class Splitter:
 class _OpenFence:
     """A fence at the left margin whose end has not come: remembers how much of it was already handed out."""
 
-    def __init__(self, unit: _Unit) -> None:
+    def __init__(self, unit: _Unit, lines: Sequence[str]) -> None:
         self.info = unit.info
-        self.waiting: list[str] = []
+        self.waiting = list(lines)  # that came with the opening one
         self._lines: list[str] = []
         self._closing = closing_pattern(unit.fence)
         self._maybe_closing = re.compile(rf" {{0,3}}{re.escape(unit.fence[0])}*[ \t]*$")
         self._shown = 0  # characters of the unfinished line that were handed out
         self._has_begun = False
-
-    def take_back(self, lines: Sequence[str]) -> None:
-        """Lines that came with the opening one."""
-        self.waiting = list(lines)
 
     def closes(self, line: str) -> bool:
         return self._closing.match(line) is not None

@@ -54,7 +54,7 @@ _PAGE_KEYS = (
 
 
 class TextBody(QTextBrowser):
-    """Text of a message. `flow` shows Markdown in it, `plain` text as it is; use one of the two."""
+    """Text of a message: Markdown by the methods here, or text as it is by `plain`; use one of the two."""
 
     link_clicked = Signal(str)
     copy_all = Signal()
@@ -76,13 +76,34 @@ class TextBody(QTextBrowser):
             Qt.TextInteractionFlag.TextBrowserInteraction | Qt.TextInteractionFlag.TextSelectableByKeyboard
         )
         self.viewport().setAutoFillBackground(False)
-        cursor = self.textCursor()
-        cursor.setKeepPositionOnInsert(True)  # a selection up to the end must not grow with the text
-        self.setTextCursor(cursor)
         self.anchorClicked.connect(lambda url: self.link_clicked.emit(url.toString()))
         self.writer = DocumentWriter(self.document(), styles, highlighter)
         self.flow = TextFlow(self.writer, grammar)
         self.plain = PlainFlow(self.writer)
+
+    # ---- text
+
+    def show_markdown(self, text: str, *, keep_breaks: bool) -> None:
+        """Show a whole message instead of whatever is there."""
+        self.flow.show(text, keep_breaks=keep_breaks)
+        self.setTextCursor(QTextCursor(self.document()))
+
+    def begin_markdown(self, text: str, *, keep_breaks: bool) -> None:
+        """Show the beginning of a message that goes on with `append_markdown`."""
+        self.flow.begin(text, keep_breaks=keep_breaks)
+        self.setTextCursor(QTextCursor(self.document()))
+
+    def append_markdown(self, text: str) -> None:
+        """Insert text at the end. A selection up to the end does not grow with it."""
+        before = self.textCursor()
+        anchor, position = before.anchor(), before.position()
+        self.flow.append(text)
+        after = self.textCursor()
+        if anchor != position and (after.anchor(), after.position()) != (anchor, position):
+            last = self.document().characterCount() - 1
+            after.setPosition(min(anchor, last))
+            after.setPosition(min(position, last), QTextCursor.MoveMode.KeepAnchor)
+            self.setTextCursor(after)
 
     # ---- size
 
@@ -215,7 +236,7 @@ class TextBody(QTextBrowser):
     def _shown_in(self, top: int, bottom: int) -> Iterator[int]:
         """The numbers of the elements that reach between two heights of this widget."""
         placed = self.writer.placed
-        first = max(0, bisect_right(placed, top, key=lambda each: self._rect(each).top()) - 1)
+        first = max(0, bisect_right(placed, float(top), key=lambda each: self._rect(each).top()) - 1)
         for index in range(first, len(placed)):
             if self._rect(placed[index]).top() > bottom:
                 return
@@ -244,7 +265,7 @@ class TextBody(QTextBrowser):
 
     # ---- input
 
-    def loadResource(self, _kind: int, _url: QUrl) -> object:
+    def loadResource(self, _kind: int, _url: QUrl | str) -> object:
         """A message loads nothing: not a picture, not a file."""
         return QByteArray()
 

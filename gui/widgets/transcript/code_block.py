@@ -9,10 +9,12 @@ across it, one more thing to scroll).
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRectF, Qt
+from collections.abc import Sequence
+
+from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QFontMetricsF, QPainter, QPen, QTextBlock, QTextBlockFormat, QTextCursor
 
-from gui.widgets.transcript.elements import Code, Run
+from gui.widgets.transcript.elements import PIECE, Code, Run, text_of
 from gui.widgets.transcript.highlight import Highlighter, Line
 from gui.widgets.transcript.runs import change_runs, insert_runs
 from gui.widgets.transcript.styles import SMALL_SIZE, TextStyles
@@ -38,9 +40,9 @@ class CodeLines:
         """
         code = self.code
         if code.is_closed:
-            lines = list(self._highlighter.lines(code.text, code.language))
+            lines = _in_pieces(self._highlighter.lines(code.text, code.language))
         else:
-            lines = [(Run(line),) if line else () for line in code.text.split("\n")]
+            lines = _in_pieces([(Run(line),) if line else () for line in code.text.split("\n")])
         last = len(lines) - 1
         plain = self._styles.code_run(Run(""))
         middle = self._line_style(is_first=False, is_last=False)
@@ -64,19 +66,10 @@ class CodeLines:
             return
         self._parts.append(text)
         first, *more = text.split("\n")
-        if first:
-            self._set_last(self._text_of_last() + first)
-        cursor = QTextCursor(self.last)
-        cursor.movePosition(QTextCursor.MoveOperation.EndOfBlock)
-        if more:
-            cursor.setBlockFormat(self._line_style(is_first=len(self._lines) == 1, is_last=False))
-        for index, line in enumerate(more):
-            style = self._line_style(is_first=False, is_last=index == len(more) - 1)
-            cursor.insertBlock(style, self._styles.code_run(Run("")))
-            runs = self._highlighter.line(line, self.code.language) if line else ()
-            insert_runs(cursor, runs, self._styles.code_run)
-            self._lines.append(runs)
-        self.last = cursor.block()
+        self._extend(first)
+        for line in more:
+            self._add_line()
+            self._extend(line)
 
     def settle(self, code: Code) -> bool:
         """Show `code`, which begins with what is there, now whole: colours that span lines come right.
@@ -94,7 +87,7 @@ class CodeLines:
         self.append(code.text[len(self.code.text) :])
         if code.is_closed:
             block = self.first
-            for index, line in enumerate(self._highlighter.lines(code.text, code.language)):
+            for index, line in enumerate(_in_pieces(self._highlighter.lines(code.text, code.language))):
                 change_runs(block, self._lines[index], line, self._styles.code_run)
                 self._lines[index] = line
                 block = block.next()
@@ -117,13 +110,38 @@ class CodeLines:
             self.code = Code(code.text + "".join(self._parts), code.language, code.place, code.is_closed)
             self._parts.clear()
 
-    def _text_of_last(self) -> str:
-        return "".join(run.text for run in self._lines[-1])
+    def _extend(self, text: str) -> None:
+        """Add to the last line; a line longer than a piece goes on in a block of its own."""
+        while text:
+            shown = text_of(self._lines[-1])
+            room = PIECE - len(shown)
+            if not room:
+                self._add_line()
+                continue
+            runs = self._highlighter.line(shown + text[:room], self.code.language)
+            change_runs(self.last, self._lines[-1], runs, self._styles.code_run)
+            self._lines[-1] = runs
+            text = text[room:]
 
-    def _set_last(self, text: str) -> None:
-        runs = self._highlighter.line(text, self.code.language)
-        change_runs(self.last, self._lines[-1], runs, self._styles.code_run)
-        self._lines[-1] = runs
+    def _add_line(self) -> None:
+        cursor = QTextCursor(self.last)
+        cursor.movePosition(QTextCursor.MoveOperation.EndOfBlock)
+        cursor.setBlockFormat(self._line_style(is_first=len(self._lines) == 1, is_last=False))
+        cursor.insertBlock(self._line_style(is_first=False, is_last=True), self._styles.code_run(Run("")))
+        self.last = cursor.block()
+        self._lines.append(())
+
+
+def _in_pieces(lines: Sequence[Line]) -> list[Line]:
+    """The lines, with those cut that are too long for Qt to lay out at once."""
+    result: list[Line] = []
+    for line in lines:
+        text = text_of(line)
+        if len(text) <= PIECE:
+            result.append(line)
+        else:
+            result.extend((Run(text[start : start + PIECE]),) for start in range(0, len(text), PIECE))
+    return result
 
 
 def draw_code_frame(painter: QPainter, rect: QRectF, language: str, styles: TextStyles) -> None:
@@ -135,7 +153,7 @@ def draw_code_frame(painter: QPainter, rect: QRectF, language: str, styles: Text
     painter.setBrush(theme.color("surface2"))
     painter.drawRoundedRect(rect.adjusted(0.5, 0.5, -0.5, -0.5), theme.RADIUS, theme.RADIUS)
     line = round(rect.top() + styles.code_header) + 0.5
-    painter.drawLine(rect.left() + 1, line, rect.right() - 1, line)
+    painter.drawLine(QPointF(rect.left() + 1, line), QPointF(rect.right() - 1, line))
     font = theme.ui_font(SMALL_SIZE)
     painter.setFont(font)
     painter.setPen(theme.color("text3"))

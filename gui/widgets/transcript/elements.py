@@ -34,6 +34,7 @@ IMAGE_MARK = "▣ "  # stands before the words of a picture, which is never load
 TASK_MARKERS = {"[ ] ": "☐", "[x] ": "☑", "[X] ": "☑"}
 MAX_COLUMNS, MAX_ROWS = 40, 1_000  # a larger table is shown as lines
 BREAK = "\u2028"  # a line's end inside a paragraph
+PIECE = 2_000  # characters: Qt lays out a longer word without a blank in quadratic time
 
 
 class Style(enum.Flag):
@@ -146,9 +147,38 @@ def elements_of_block(
     if block.kind is BlockKind.FENCE:
         return [Code(block.text, language_of(block.info), is_closed=block.is_closed)]
     if block.kind is BlockKind.LITERAL:
-        return [Paragraph((Run(block.text.strip("\n").replace("\n", BREAK)),))]
+        return list(literal(block.text.strip("\n")))
     known = {"references": dict(env.get("references", {}))}
     return list(_Walk(keep_breaks, block.ordinal).elements(grammar.parse(block.text, known)))
+
+
+def literal(text: str, place: Place | None = None) -> Iterator[Paragraph]:
+    """Text as it was typed. What is made of its beginning stays the same when the text grows, but for the last."""
+    group: list[str] = []
+    size = 0
+    for line in text.split("\n"):
+        for piece in cut(line):
+            if group and size + len(piece) > PIECE:
+                yield _literal(group, place)
+                group, size = [], 0
+            group.append(piece)
+            size += len(piece) + 1
+    yield _literal(group, place)
+
+
+def _literal(lines: Sequence[str], place: Place | None) -> Paragraph:
+    words = BREAK.join(lines)
+    return Paragraph((Run(words),) if words else (), place or Place(), is_tight=True)
+
+
+def cut(line: str) -> Iterator[str]:
+    """A line in pieces that Qt can lay out; after a blank if there is one near the limit."""
+    start = 0
+    while len(line) - start > PIECE:
+        end = line.rfind(" ", start + PIECE - 200, start + PIECE) + 1 or start + PIECE
+        yield line[start:end]
+        start = end
+    yield line[start:]
 
 
 def language_of(info: str) -> str:

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from gui.widgets.transcript.blocks import Block, BlockDone, CodeGrows, Grammar, Splitter, clean
 from gui.widgets.transcript.elements import (
+    BREAK,
     Code,
     Element,
     Paragraph,
     Place,
-    Run,
     elements_of_block,
     elements_of_text,
     language_of,
+    literal,
+    text_of,
 )
 from gui.widgets.transcript.writer import DocumentWriter
 
@@ -79,7 +81,7 @@ class TextFlow:
 
 
 class PlainFlow:
-    """Shows text as it is, a paragraph a line; what has been written is never looked at again. For thoughts."""
+    """Shows text as it is; what has been written is looked at again only in the last paragraph. For thoughts."""
 
     def __init__(self, writer: DocumentWriter) -> None:
         self._writer = writer
@@ -88,15 +90,14 @@ class PlainFlow:
     def show(self, text: str) -> None:
         """Show this text instead of whatever is there."""
         self._writer.clear()
-        self._last = ""
-        self._writer.show(self._lines(text))
+        self._writer.show(self._paragraphs(text))
 
     def append(self, text: str) -> None:
         """Add text at the end."""
         start = max(0, len(self._writer.placed) - 1)
-        self._writer.show(self._lines(self._last + text), start)
+        self._writer.show(self._paragraphs(self._last + text), start)
 
-    def _lines(self, text: str) -> list[Element]:
-        lines = clean(text).split("\n")
-        self._last = lines[-1]
-        return [Paragraph((Run(line),) if line else (), Place("q"), is_tight=True) for line in lines]
+    def _paragraphs(self, text: str) -> list[Paragraph]:
+        paragraphs = list(literal(clean(text), Place("q")))
+        self._last = text_of(paragraphs[-1].runs).replace(BREAK, "\n")
+        return paragraphs

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from gui.widgets.transcript.elements import Run, Tint
+from gui.widgets.transcript.elements import PIECE, Run, Tint
 
 if TYPE_CHECKING:
     from pygments.lexer import Lexer
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 Line = tuple[Run, ...]
 
 TEXT_LIMIT = 200_000  # characters; longer code stays plain
-LINE_LIMIT = 2_000  # characters; as above, for a line
 CACHE_CHARS = 2_000_000
 
 
@@ -56,7 +55,7 @@ class Highlighter:
     def _color(self, code: str, language: str) -> tuple[Line, ...]:
         plain = tuple((Run(line),) if line else () for line in code.split("\n"))
         lexer = self._lexer(language)
-        if lexer is None or len(code) > TEXT_LIMIT or max(len(line) for line in code.split("\n")) > LINE_LIMIT:
+        if lexer is None or len(code) > TEXT_LIMIT or max(len(line) for line in code.split("\n")) > PIECE:
             return plain
         lines: list[list[Run]] = [[]]
         for kind, value in lexer.get_tokens(code):

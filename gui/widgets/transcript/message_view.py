@@ -7,7 +7,7 @@ them take 5.6 s to open, CHOICES section 4).
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPoint, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QSize, Qt, Signal
 from PySide6.QtGui import QEnterEvent, QFont
 from PySide6.QtWidgets import QLabel, QWidget
 
@@ -20,18 +20,19 @@ from gui.widgets.transcript.styles import TextStyles
 from gui.widgets.transcript.values import MessageState, MessageValue, Role
 
 NAME_LIMIT = 2_000  # characters of the text that go into the accessible name; the rest is in the text itself
+STATS_GAP = "\u2003"
 CARET_ROOM = CARET_WIDTH + 6  # the caret may stand behind a full line
 
 
 class MessageView(QWidget):
-    """Shows one `MessageValue`. Its signals carry no id: the transcript knows which row the view stands for."""
+    """Shows one `MessageValue`. Its signals carry the id of the message that is shown."""
 
-    copy_asked = Signal()
-    edit_asked = Signal()
-    again_asked = Signal()
-    sibling_asked = Signal(int)
+    copy_asked = Signal(str)
+    edit_asked = Signal(str)
+    again_asked = Signal(str)
+    sibling_asked = Signal(str, int)
     link_clicked = Signal(str)
-    fold_toggled = Signal(bool)
+    fold_toggled = Signal(str, bool)
     dragged = Signal(QPoint)  # while text is selected: the pointer, in this widget
     caret_moved = Signal(int, int)  # the text cursor was moved by key: its top and bottom in this widget
 
@@ -63,14 +64,14 @@ class MessageView(QWidget):
         self._edit = QuietButton(theme, self.tr("Edit"), self, self.tr("Edit message"))
         self._again = QuietButton(theme, self.tr("Again"), self, self.tr("Answer again"))
 
-        self._copy.clicked.connect(self.copy_asked)
-        self._edit.clicked.connect(self.edit_asked)
-        self._again.clicked.connect(self.again_asked)
-        self._previous.clicked.connect(lambda: self.sibling_asked.emit(-1))
-        self._next.clicked.connect(lambda: self.sibling_asked.emit(1))
-        self._fold.toggled.connect(self.fold_toggled)
+        self._copy.clicked.connect(lambda: self.copy_asked.emit(self._id()))
+        self._edit.clicked.connect(lambda: self.edit_asked.emit(self._id()))
+        self._again.clicked.connect(lambda: self.again_asked.emit(self._id()))
+        self._previous.clicked.connect(lambda: self.sibling_asked.emit(self._id(), -1))
+        self._next.clicked.connect(lambda: self.sibling_asked.emit(self._id(), 1))
+        self._fold.toggled.connect(lambda is_open: self.fold_toggled.emit(self._id(), is_open))
         self.body.link_clicked.connect(self.link_clicked)
-        self.body.copy_all.connect(self.copy_asked)
+        self.body.copy_all.connect(lambda: self.copy_asked.emit(self._id()))
         self.body.dragged.connect(lambda point: self.dragged.emit(self.body.mapTo(self, point)))
         self.body.cursorPositionChanged.connect(self._body_cursor_moved)
 
@@ -78,7 +79,11 @@ class MessageView(QWidget):
 
     def shows(self, value: MessageValue) -> bool:
         """Whether the view has this very value drawn in the present look."""
-        return self.value is value and not self._is_streaming and self._shown_version == self._styles.version
+        return self.value is value and not self._is_streaming and self.has_look_of_now()
+
+    def has_look_of_now(self) -> bool:
+        """Whether it was drawn in the theme's present colours and sizes."""
+        return self._shown_version == self._styles.version
 
     def show_message(self, value: MessageValue, *, is_streaming: bool, is_open: bool) -> None:
         """Show a message instead of the one before.
@@ -92,24 +97,24 @@ class MessageView(QWidget):
             before is not None
             and not is_streaming
             and not self._is_streaming
-            and self._shown_version == self._styles.version
+            and self.has_look_of_now()
             and (before.id, before.text, before.role) == (value.id, value.text, value.role)
         )
         self.value = value
         self._is_streaming = is_streaming
-        if self._shown_version != self._styles.version:
+        if not self.has_look_of_now():
             self._apply_theme()
         keep_breaks = value.role is Role.USER
         if is_streaming:
-            self.body.flow.begin(value.text, keep_breaks=keep_breaks)
+            self.body.begin_markdown(value.text, keep_breaks=keep_breaks)
         elif not is_same_text:
-            self.body.flow.show(value.text, keep_breaks=keep_breaks)
+            self.body.show_markdown(value.text, keep_breaks=keep_breaks)
         self._thinking_shown = None
         self._show_rest(is_open)
 
     def append_text(self, text: str) -> None:
         """Insert text at the end of a streaming message."""
-        self.body.flow.append(text)
+        self.body.append_markdown(text)
 
     def append_thinking(self, text: str) -> None:
         """Insert text at the end of its thoughts; only written when they are folded out."""
@@ -144,6 +149,10 @@ class MessageView(QWidget):
 
     # ---- parts
 
+    def _id(self) -> str:
+        assert self.value is not None
+        return self.value.id
+
     def _apply_theme(self) -> None:
         self._shown_version = self._styles.version
         font = self._styles.theme.ui_font(12)
@@ -153,9 +162,6 @@ class MessageView(QWidget):
         self.body.apply_theme()
         if self._thoughts is not None:
             self._thoughts.apply_theme()
-        self.value_shown_texts_are_stale()
-
-    def value_shown_texts_are_stale(self) -> None:
         self._thinking_shown = None
 
     def _show_rest(self, is_open: bool) -> None:
@@ -171,8 +177,8 @@ class MessageView(QWidget):
         self._previous.setEnabled(value.sibling_index > 0)
         self._next.setEnabled(value.sibling_index + 1 < value.sibling_count)
         self._show_badge(value.state)
-        self._stats.setText("\u2003".join(value.stats))
         self._stats.setVisible(bool(value.stats))
+        self._stats.setToolTip("\n".join(value.stats))
         self._copy.setVisible(not is_writing)
         self._edit.setVisible(not is_writing)
         self._again.setVisible(not is_writing and value.role is Role.ASSISTANT)
@@ -217,6 +223,8 @@ class MessageView(QWidget):
             self._thoughts = TextBody(self._styles, self._grammar, self._highlighter, self)
             self._thoughts.apply_theme()
             self._thoughts.dragged.connect(self._thoughts_dragged)
+            self._thoughts.copy_all.connect(lambda: self.copy_asked.emit(self._id()))
+            self._thoughts.link_clicked.connect(self.link_clicked)
         if self._thinking_shown != value.thinking:
             self._thoughts.plain.show(value.thinking)
             self._thinking_shown = value.thinking
@@ -288,9 +296,14 @@ class MessageView(QWidget):
 
     def _lay_out_foot(self, y: int, width: int, row: int) -> None:
         left = self._place_actions(y, width, row)
-        if not self._stats.isHidden():
-            room = max(0, left - self._styles.theme.SPACE[2])
-            self._stats.setGeometry(0, y, min(self._stats.sizeHint().width(), room), row)
+        assert self.value is not None
+        parts = list(self.value.stats)
+        room = left - self._styles.theme.SPACE[2]
+        self._stats.setText(STATS_GAP.join(parts))
+        while parts and self._stats.sizeHint().width() > room:
+            parts.pop()  # the tooltip has them all
+            self._stats.setText(STATS_GAP.join(parts))
+        self._stats.setGeometry(0, y, self._stats.sizeHint().width() if parts else 0, row)
 
     def _place_actions(self, y: int, width: int, row: int) -> int:
         """Put the buttons at the right; returns where the first one begins."""
@@ -315,7 +328,7 @@ class MessageView(QWidget):
         super().enterEvent(event)
         self._set_shy(False)
 
-    def leaveEvent(self, event: object) -> None:
-        super().leaveEvent(event)  # type: ignore[arg-type]
+    def leaveEvent(self, event: QEvent) -> None:
+        super().leaveEvent(event)
         if self.value is not None:
             self._set_shy(self.value.role is Role.USER)

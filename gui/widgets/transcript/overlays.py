@@ -1,10 +1,10 @@
-"""What lies over the messages: the button back to the end, and what stands there while there is no message."""
+"""What lies over and beside the messages: the button back to the end, the empty state, the focus ring, the scroll bar."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QFontMetricsF, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QAbstractButton, QLabel, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QObject, QRect, QRectF, QSize, Qt
+from PySide6.QtGui import QFocusEvent, QFontMetricsF, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtWidgets import QAbstractButton, QLabel, QScrollBar, QVBoxLayout, QWidget
 
 from gui.icons import Icons
 from gui.theme import Theme, set_kind
@@ -89,3 +89,41 @@ class EmptyState(QWidget):
     def apply_theme(self) -> None:
         self._title.setFont(self._theme.ui_font(15))
         self._hint.setFont(self._theme.ui_font(13))
+
+
+class FocusRing(QWidget):
+    """A ring around a widget while it has the keyboard's focus from Tab. It takes no clicks."""
+
+    def __init__(self, theme: Theme, around: QWidget) -> None:
+        super().__init__(around)
+        self._theme = theme
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.hide()
+        around.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if isinstance(event, QFocusEvent):
+            by_tab = event.reason() in (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason)
+            self.setVisible(event.gotFocus() and by_tab)
+            self.raise_()
+        elif isinstance(event, QResizeEvent):
+            self.resize(event.size())
+        return super().eventFilter(watched, event)
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        draw_focus_ring(painter, QRectF(self.rect()), self._theme, self._theme.RADIUS_SMALL)
+        painter.end()
+
+
+class PlainScrollBar(QScrollBar):
+    """Keeps its room when there is nothing to scroll, so the text's width never changes, but shows nothing then."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(Qt.Orientation.Vertical, parent)
+        self.setSingleStep(40)
+        self.setAccessibleName(self.tr("Scroll the conversation"))
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        if self.maximum() > self.minimum():
+            super().paintEvent(event)

@@ -6,7 +6,9 @@ selection is the last to be taken.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+
+from PySide6.QtWidgets import QWidget
 
 from gui.widgets.transcript.message_view import MessageView
 
@@ -53,6 +55,13 @@ class ViewPool:
         """The message has another id now."""
         if old in self._live:
             self._live[new] = self._live.pop(old)
+
+    def order_focus(self, before: QWidget, ids: Sequence[str]) -> None:
+        """Let Tab go through these messages in this order, behind `before`, whatever order the views were made in."""
+        for message_id in ids:
+            for widget in self._live[message_id].focus_chain():
+                QWidget.setTabOrder(before, widget)
+                before = widget
 
     def _find(self, message_id: str) -> MessageView:
         for index, view in enumerate(self._spare):

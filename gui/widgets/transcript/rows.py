@@ -37,6 +37,12 @@ class Row:
             self.thoughts.clear()
         return self.value
 
+    def is_fold_changed_by(self, text: str, thoughts: str) -> bool:
+        """Whether this is the first thought, or the first word after the thoughts: then the fold looks different."""
+        has_text = bool(self.value.text or self.parts)
+        has_thoughts = bool(self.value.thinking or self.thoughts)
+        return bool(thoughts and not has_thoughts) or bool(text and has_thoughts and not has_text)
+
 
 class Rows:
     """The list, by number and by id, with the heights."""

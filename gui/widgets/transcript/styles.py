@@ -83,8 +83,9 @@ class TextStyles:
         style.setLeftMargin(self.left(paragraph.place))
         if not is_top:
             top = self.theme.px(_TOP.get(paragraph.heading, 14)) if paragraph.heading else self.gap
-            style.setTopMargin(0 if paragraph.is_tight and paragraph.place.path.endswith("i") else top)
-        style.setBottomMargin(self.gap * 0.4 if paragraph.is_tight else self.gap)
+            style.setTopMargin(0 if paragraph.is_tight else top)
+        close = self.gap * 0.4 if paragraph.place.path.endswith("i") else 0
+        style.setBottomMargin(close if paragraph.is_tight else self.gap)
         if paragraph.heading:
             style.setHeadingLevel(paragraph.heading)
             style.setBottomMargin(self.gap * 0.6)

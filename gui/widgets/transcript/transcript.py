@@ -4,36 +4,36 @@ Only the rows in sight have widgets; the rest are estimated heights. What the re
 one row in sight is the anchor, and when a height above it turns out different, the scroll position is corrected by as
 much. The view follows the end only while it is at the end.
 
-Rejected, with their measurements in CHOICES section 4: one browser for everything (2.8 s to open, 160 ms to append),
-a widget a message, QListView with a delegate, QML, a web view.
+Rejected, measured in CHOICES section 4: one browser for all (2.8 s to open), a widget a message, QListView, QML, a web view.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
-from PySide6.QtCore import QElapsedTimer, QPoint, Qt, QTimer, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QAbstractScrollArea, QApplication, QFrame, QWidget
 
 from gui.icons import Icons
 from gui.theme import Theme
 from gui.widgets.transcript.blocks import Grammar
+from gui.widgets.transcript.edge_scroll import EdgeScroll
 from gui.widgets.transcript.highlight import Highlighter
 from gui.widgets.transcript.message_view import CARET_ROOM, MessageView
-from gui.widgets.transcript.overlays import EmptyState, JumpButton
+from gui.widgets.transcript.overlays import EmptyState, FocusRing, JumpButton, PlainScrollBar
 from gui.widgets.transcript.pool import ViewPool
-from gui.widgets.transcript.rows import Row, Rows
+from gui.widgets.transcript.reading_place import ReadingPlace
+from gui.widgets.transcript.rows import Row, Rows, Stamp
+from gui.widgets.transcript.stream_queue import StreamQueue
 from gui.widgets.transcript.styles import TextStyles
 from gui.widgets.transcript.values import MessageState, MessageValue
 
 COLUMN_WIDTH = 740  # pixels of text at most; with the margins it stays within 760 of the drawing
 MARGIN = 22
-TOP, BOTTOM, GAP = 20, 20, 18
-FLUSH_MS = 33  # 30 updates a second
-BUSY_SHARE = 4  # an update that took long is followed by a pause this many times as long
-LONGEST_FLUSH_MS = 600
+GAP = 18  # pixels below a message
 NEAR_END = 2  # pixels
 
 
@@ -52,30 +52,25 @@ class Transcript(QAbstractScrollArea):
 
     def __init__(self, theme: Theme, icons: Icons | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._theme = theme
         self._styles = TextStyles(theme)
         self._grammar = Grammar()
         self._highlighter = Highlighter()
         self._rows = Rows()
         self._pool = ViewPool(self._make_view)
-        self._pending: dict[str, tuple[list[str], list[str]]] = {}
-        self._is_following = True
-        self._anchor: tuple[str, int] | None = None  # a message and how far its top is above the viewport's
+        self._queue = StreamQueue(self._insert, self)
+        self._reader = ReadingPlace(self._rows)
         self._is_placing = False
-        self._drag_step = 0
-        self._flush_timer = QTimer(self, singleShot=True)
-        self._flush_timer.timeout.connect(self.flush)
-        self._drag_timer = QTimer(self, interval=30)
-        self._drag_timer.timeout.connect(self._drag_on)
+        self._queue.flushed.connect(self._place)
 
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollBar(PlainScrollBar(self))
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(self.tr("Conversation"))
         self.viewport().setAutoFillBackground(False)
-        self.verticalScrollBar().setSingleStep(40)
-        self.verticalScrollBar().setAccessibleName(self.tr("Scroll the conversation"))
+        self._edge = EdgeScroll(self.verticalScrollBar(), self)
+        self._ring = FocusRing(theme, self)
         self._empty = EmptyState(theme, self.viewport())
         self._jump = JumpButton(theme, icons, self)
         self._jump.clicked.connect(self.jump_to_latest)
@@ -87,12 +82,13 @@ class Transcript(QAbstractScrollArea):
     def set_messages(self, values: Sequence[MessageValue]) -> None:
         """Show another list. If it begins with the same message, the reader stays where they are; else at the end."""
         is_same = bool(values) and len(self._rows) > 0 and self._rows[0].value.id == values[0].id
-        self._drop_pending()
+        self._queue.clear()
         for message_id in self._pool.ids():
             self._pool.release(message_id)
         self._rows.reset(values, self._column())
-        if not is_same or (self._anchor is not None and self._anchor[0] not in self._rows):
-            self._is_following, self._anchor = True, None
+        if not is_same or self._reader.is_lost():
+            self._follow(True)
+            self._reader.go_to_end()
         self._place()
 
     def append_message(self, value: MessageValue) -> None:
@@ -100,26 +96,28 @@ class Transcript(QAbstractScrollArea):
         self._rows.append(value, self._column())
         self._place()
 
-    def update(self, message_id: str, value: MessageValue) -> None:  # type: ignore[override]
-        """Show another value in this message's place. An unknown id raises `KeyError`."""
-        number = self._rows.number(message_id)
-        self._pending.pop(message_id, None)
-        self._pool.rename(message_id, value.id)
-        if self._anchor is not None and self._anchor[0] == message_id:
-            self._anchor = (value.id, self._anchor[1])
-        self._rows.replace(number, value)
-        self._rows[number].is_streaming = False
-        self._show_again(number)
+    def update(self, *args: Any) -> None:
+        """`update(id, value)`: show another value in this message's place; an unknown id raises `KeyError`.
+
+        Without an id it is `QWidget.update`, which Qt's own code and ours may call.
+        """
+        if not args or not isinstance(args[0], str):
+            super().update(*args)
+            return
+        message_id, value = args
+        self._queue.drop(message_id)
+        self._replace(message_id, value)
+        self._show_again(self._rows.number(value.id))
         self._place()
 
     def remove_after(self, message_id: str) -> None:
         """Take away every message after this one."""
         for row in self._rows.truncate(self._rows.number(message_id) + 1):
-            self._pending.pop(row.value.id, None)
+            self._queue.drop(row.value.id)
             if self._pool.live(row.value.id) is not None:
                 self._pool.release(row.value.id)
-            if self._anchor is not None and self._anchor[0] == row.value.id:
-                self._anchor = None
+        if self._reader.is_lost():
+            self._follow(True)
         self._place()
 
     # ---- a message that is being written
@@ -136,22 +134,18 @@ class Transcript(QAbstractScrollArea):
 
     def append_text(self, message_id: str, text: str) -> None:
         """Add answer text. Shown with what else comes in the next 33 ms."""
-        self._queue(message_id)[0].append(text)
+        self._expect(message_id)
+        self._queue.add(message_id, text, "")
 
     def append_thinking(self, message_id: str, text: str) -> None:
         """Add thoughts. As `append_text`."""
-        self._queue(message_id)[1].append(text)
+        self._expect(message_id)
+        self._queue.add(message_id, "", text)
 
     def finish(self, message_id: str, value: MessageValue) -> None:
         """The message is whole, stopped or failed: `value` has all its text. Its id may be another one."""
         self.flush()
-        number = self._rows.number(message_id)
-        row = self._rows[number]
-        self._pool.rename(message_id, value.id)
-        if self._anchor is not None and self._anchor[0] == message_id:
-            self._anchor = (value.id, self._anchor[1])
-        self._rows.replace(number, value)
-        row.is_streaming = False
+        row = self._replace(message_id, value)
         view = self._pool.live(value.id)
         if view is not None:
             view.finish(value, is_open=row.is_open)
@@ -159,19 +153,14 @@ class Transcript(QAbstractScrollArea):
 
     def flush(self) -> None:
         """Show what is waiting now, instead of at the end of the 33 ms."""
-        self._flush_timer.stop()
-        pending, self._pending = self._pending, {}
-        for message_id, (texts, thoughts) in pending.items():
-            self._insert(message_id, "".join(texts), "".join(thoughts))
-        if pending:
-            self._place()
+        self._queue.flush()
 
     # ---- where the reader is
 
     @property
     def is_following(self) -> bool:
         """Whether the view stays at the end while text comes."""
-        return self._is_following
+        return self._reader.is_following
 
     def jump_to_latest(self) -> None:
         """Go to the end, and follow it again."""
@@ -182,7 +171,7 @@ class Transcript(QAbstractScrollArea):
         """Put the top of a message at the top of the view. An unknown id raises `KeyError`."""
         self._rows.number(message_id)
         self._follow(False)
-        self._anchor = (message_id, -GAP)
+        self._reader.pin(message_id, -GAP)
         self._place()
         self._follow(self._is_at_end())
 
@@ -206,19 +195,23 @@ class Transcript(QAbstractScrollArea):
 
     # ---- streaming, inside
 
-    def _queue(self, message_id: str) -> tuple[list[str], list[str]]:
+    def _replace(self, message_id: str, value: MessageValue) -> Row:
+        number = self._rows.number(message_id)
+        self._pool.rename(message_id, value.id)
+        self._reader.rename(message_id, value.id)
+        self._rows.replace(number, value)
+        self._rows[number].is_streaming = False
+        return self._rows[number]
+
+    def _expect(self, message_id: str) -> None:
+        """Text comes for this message, whether its stream was begun or not."""
         if not self._rows[self._rows.number(message_id)].is_streaming:
             self.begin_stream(message_id)
-        if not self._flush_timer.isActive():
-            self._flush_timer.start(FLUSH_MS)
-        return self._pending.setdefault(message_id, ([], []))
 
     def _insert(self, message_id: str, text: str, thoughts: str) -> None:
-        timer = QElapsedTimer()
-        timer.start()
         row = self._rows[self._rows.number(message_id)]
         view = self._pool.live(message_id)
-        is_first = bool(thoughts or text) and view is not None and self._is_fold_change(row, text, thoughts)
+        is_first = bool(thoughts or text) and view is not None and row.is_fold_changed_by(text, thoughts)
         if text:
             row.parts.append(text)
         if thoughts:
@@ -231,36 +224,19 @@ class Transcript(QAbstractScrollArea):
         if is_first:
             view.refresh_fold(row.settle(), is_open=row.is_open)
         row.stamp = None
-        self._flush_timer.setInterval(min(LONGEST_FLUSH_MS, max(FLUSH_MS, BUSY_SHARE * timer.elapsed())))
-
-    @staticmethod
-    def _is_fold_change(row: Row, text: str, thoughts: str) -> bool:
-        """Whether this is the first thought, or the first word after the thoughts: then the fold looks different."""
-        has_text = bool(row.value.text or row.parts)
-        has_thoughts = bool(row.value.thinking or row.thoughts)
-        return bool(thoughts and not has_thoughts) or bool(text and has_thoughts and not has_text)
-
-    def _drop_pending(self) -> None:
-        self._pending.clear()
-        self._flush_timer.stop()
 
     # ---- views
 
     def _make_view(self) -> MessageView:
         view = MessageView(self._styles, self._grammar, self._highlighter, self.viewport())
-
-        def id_of() -> str:
-            assert view.value is not None
-            return view.value.id
-
-        view.copy_asked.connect(lambda: self._copy(id_of()))
-        view.edit_asked.connect(lambda: self.edit_requested.emit(id_of()))
-        view.again_asked.connect(lambda: self.again_requested.emit(id_of()))
-        view.sibling_asked.connect(lambda delta: self.sibling_requested.emit(id_of(), delta))
+        view.copy_asked.connect(self._copy)
+        view.edit_asked.connect(self.edit_requested)
+        view.again_asked.connect(self.again_requested)
+        view.sibling_asked.connect(self.sibling_requested)
         view.link_clicked.connect(self.link_clicked)
-        view.fold_toggled.connect(lambda is_open: self._fold(id_of(), is_open))
-        view.dragged.connect(lambda point: self._dragged(view.mapTo(self.viewport(), point)))
-        view.caret_moved.connect(lambda top, bottom: self._keep_in_sight(view.y() + top, view.y() + bottom))
+        view.fold_toggled.connect(self._fold)
+        view.dragged.connect(lambda point: self._edge.pull(view.y() + point.y()))
+        view.caret_moved.connect(lambda top, bottom: self._edge.show_span(view.y() + top, view.y() + bottom))
         return view
 
     def _copy(self, message_id: str) -> None:
@@ -274,9 +250,9 @@ class Transcript(QAbstractScrollArea):
         row.stamp = None
         view = self._pool.live(message_id)
         if view is not None:
-            if not self._is_following or is_open:
+            if not self.is_following or is_open:
                 self._follow(False)
-                self._anchor = (message_id, -view.y())
+                self._reader.pin(message_id, -view.y())
             view.refresh_fold(row.settle(), is_open=is_open)
         self._place()
         self._follow(self._is_at_end())
@@ -289,26 +265,27 @@ class Transcript(QAbstractScrollArea):
         if view is not None:
             view.show_message(row.settle(), is_streaming=row.is_streaming, is_open=row.is_open)
 
-    def _measure(self, number: int) -> MessageView:
-        """The view of a row, laid out; its height is right afterwards."""
+    def _measure(self, number: int) -> bool:
+        """Give a row its view, drawn and laid out; True if its height is not what it was thought to be."""
         row = self._rows[number]
-        stamp = (self._column(), self._styles.version)
+        stamp = self._stamp()
         view = self._pool.live(row.value.id)
         if view is None:
             view = self._pool.take(row.value.id)
-            if row.is_streaming or not view.shows(row.settle()):
-                view.show_message(row.settle(), is_streaming=row.is_streaming, is_open=row.is_open)
-            view_is_new = True
+            is_right = not row.is_streaming and view.shows(row.settle())
+        elif row.stamp == stamp:
+            return False
         else:
-            view_is_new = False
-            if row.stamp is not None and row.stamp[1] != stamp[1]:
-                view.show_message(row.settle(), is_streaming=row.is_streaming, is_open=row.is_open)
-        if view_is_new or row.stamp != stamp:
-            height = view.lay_out(stamp[0])
-            view.resize(stamp[0] + CARET_ROOM, height)
-            self._rows.heights.set(number, height + GAP)
-            row.stamp = stamp
-        return view
+            is_right = view.has_look_of_now()
+        if not is_right:
+            view.show_message(row.settle(), is_streaming=row.is_streaming, is_open=row.is_open)
+        height = view.lay_out(stamp[0])
+        view.resize(stamp[0] + CARET_ROOM, height)
+        row.stamp = stamp
+        return self._rows.heights.set(number, height + GAP)
+
+    def _stamp(self) -> Stamp:
+        return self._column(), self._styles.version
 
     # ---- placing
 
@@ -324,49 +301,31 @@ class Transcript(QAbstractScrollArea):
             y, shown = self._settle_rows()
             self._set_scroll_bar(y)
             self._move_views(y, shown)
-            self._anchor = self._anchor_at(y, shown)
+            self._reader.keep(y, self.viewport().height(), self._stamp())
         finally:
             self._is_placing = False
         self._empty.setVisible(len(self._rows) == 0)
-        self._jump.setVisible(not self._is_following and len(self._rows) > 0)
+        self._jump.setVisible(not self.is_following and len(self._rows) > 0)
 
     def _settle_rows(self) -> tuple[int, range]:
         """Measure what is in sight until nothing changes; returns the scroll position and the rows in sight."""
-        if not len(self._rows):
-            return 0, range(0)
-        heights = self._rows.heights
+        height = self.viewport().height()
         measured: set[int] = set()
         while True:
-            y = self._wanted_y()
-            first = heights.row_at(y - TOP)
-            last = heights.row_at(y - TOP + self.viewport().height())
-            missing = [number for number in range(first, last + 1) if number not in measured]
+            y = self._reader.position(height)
+            shown = self._reader.in_sight(y, height)
+            missing = [number for number in shown if number not in measured]
             if not missing:
-                return y, range(first, last + 1)
-            for number in reversed(missing) if self._is_following else missing:
-                before = heights.total
-                self._measure(number)
+                return y, shown
+            for number in reversed(missing) if self.is_following else missing:
                 measured.add(number)
-                if heights.total != before:
+                if self._measure(number):
                     break
 
-    def _wanted_y(self) -> int:
-        heights = self._rows.heights
-        most = self._most()
-        if self._is_following:
-            return most
-        if self._anchor is None:
-            return min(most, self.verticalScrollBar().value())
-        message_id, offset = self._anchor
-        return max(0, min(most, TOP + heights.top(self._rows.number(message_id)) + offset))
-
-    def _most(self) -> int:
-        return max(0, TOP + self._rows.heights.total + BOTTOM - self.viewport().height())
-
     def _set_scroll_bar(self, y: int) -> None:
-        bar = self.verticalScrollBar()
-        bar.setPageStep(self.viewport().height())
-        bar.setRange(0, self._most())
+        bar, height = self.verticalScrollBar(), self.viewport().height()
+        bar.setPageStep(height)
+        bar.setRange(0, self._reader.most(height))
         bar.setValue(y)
 
     def _move_views(self, y: int, shown: range) -> None:
@@ -384,31 +343,14 @@ class Transcript(QAbstractScrollArea):
         for number, message_id in zip(shown, ids, strict=True):
             view = self._pool.live(message_id)
             assert view is not None
-            top = TOP + self._rows.heights.top(number) - y
+            top = self._reader.top(number) - y
             view.move(x, top)
             view.place_copy_buttons(-top, bottom - top)
             if view.isHidden():
                 view.show()
                 is_changed = True
         if is_changed:
-            self._order_focus(ids)
-
-    def _order_focus(self, ids: Sequence[str]) -> None:
-        """Let Tab go from the top of the view to its bottom, whatever order the views were made in."""
-        before: QWidget = self
-        for message_id in ids:
-            view = self._pool.live(message_id)
-            assert view is not None
-            for widget in view.focus_chain():
-                QWidget.setTabOrder(before, widget)
-                before = widget
-
-    def _anchor_at(self, y: int, shown: range) -> tuple[str, int] | None:
-        """The row to keep in place: the first one in sight."""
-        if not shown:
-            return None
-        number = shown.start
-        return self._rows[number].value.id, y - TOP - self._rows.heights.top(number)
+            self._pool.order_focus(self, ids)
 
     # ---- events
 
@@ -417,23 +359,12 @@ class Transcript(QAbstractScrollArea):
             return
         y = self.verticalScrollBar().value()
         self._follow(y >= self.verticalScrollBar().maximum() - NEAR_END)
-        self._anchor = self._anchor_before_scroll(y)
+        self._reader.keep(y, self.viewport().height(), self._stamp())
         self._place()
 
-    def _anchor_before_scroll(self, y: int) -> tuple[str, int] | None:
-        """A row that is in sight now and whose height is known, so that it moves by what was scrolled, no more."""
-        heights = self._rows.heights
-        if not len(heights):
-            return None
-        first = heights.row_at(y - TOP)
-        last = heights.row_at(y - TOP + self.viewport().height())
-        stamp = (self._column(), self._styles.version)
-        number = next((n for n in range(first, last + 1) if self._rows[n].stamp == stamp), first)
-        return self._rows[number].value.id, y - TOP - heights.top(number)
-
     def _follow(self, following: bool) -> None:
-        if following != self._is_following:
-            self._is_following = following
+        if following != self._reader.is_following:
+            self._reader.is_following = following
             self.following_changed.emit(following)
 
     def _is_at_end(self) -> bool:
@@ -474,26 +405,3 @@ class Transcript(QAbstractScrollArea):
             self.jump_to_latest()
         else:
             super().keyPressEvent(event)
-
-    def _keep_in_sight(self, top: int, bottom: int) -> None:
-        """Scroll as little as needed to show a span of the viewport."""
-        bar = self.verticalScrollBar()
-        if top < 0:
-            bar.setValue(bar.value() + top - 8)
-        elif bottom > self.viewport().height():
-            bar.setValue(bar.value() + bottom - self.viewport().height() + 8)
-
-    def _dragged(self, point: QPoint) -> None:
-        """Text is being selected: scroll while the pointer is above or below the view."""
-        height = self.viewport().height()
-        beyond = point.y() if point.y() < 0 else max(0, point.y() - height)
-        self._drag_step = max(-60, min(60, beyond))
-        if self._drag_step and not self._drag_timer.isActive():
-            self._drag_timer.start()
-
-    def _drag_on(self) -> None:
-        if not self._drag_step or not QGuiApplication.mouseButtons() & Qt.MouseButton.LeftButton:
-            self._drag_timer.stop()
-            return
-        bar = self.verticalScrollBar()
-        bar.setValue(bar.value() + self._drag_step)

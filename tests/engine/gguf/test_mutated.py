@@ -80,7 +80,7 @@ def test_the_memory_limit_is_one() -> None:
     if sys.platform != "linux":
         pytest.skip("this system has no limit on a program's memory")
     with pytest.raises(MemoryError), at_most(LIMIT_BYTES):
-        bytearray(LIMIT_BYTES + (1 << 20))
+        bytearray(64 * LIMIT_BYTES)  # far above: a heap that shrank may still hold free blocks of some size
 
 
 def test_mutated_small_headers_give_a_header_or_the_known_error(tmp_path: Path) -> None:

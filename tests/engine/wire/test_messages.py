@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import typing
@@ -72,10 +73,8 @@ def test_a_stream_that_ends_inside_a_frame_is_a_fault(cut: int) -> None:
 @given(noise=st.binary(min_size=4, max_size=200))
 def test_noise_is_a_fault_or_the_end_and_never_a_message(noise: bytes) -> None:
     reader = command_reader(io.BytesIO(noise))
-    try:
+    with contextlib.suppress(ProtocolFault):
         assert reader.read() is None
-    except ProtocolFault as fault:
-        assert str(fault)
 
 
 def test_an_absurd_length_is_refused_before_anything_is_allocated() -> None:

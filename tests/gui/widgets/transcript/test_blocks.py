@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gui.widgets.transcript.blocks import Block, BlockDone, BlockKind, CodeGrows, Grammar, OpenEnd, Splitter, split_whole
+from gui.widgets.transcript.blocks import (
+    Block,
+    BlockDone,
+    BlockKind,
+    CodeGrows,
+    Grammar,
+    OpenEnd,
+    Splitter,
+    split_whole,
+)
 
 GRAMMAR = Grammar()
 FRAGMENTS = (
@@ -20,7 +31,7 @@ texts = st.lists(st.sampled_from(FRAGMENTS), max_size=18).map("".join)
 def fed(text: str, cuts: list[int]) -> Splitter:
     splitter = Splitter(GRAMMAR)
     edges = [0, *sorted({cut % (len(text) + 1) for cut in cuts}), len(text)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in itertools.pairwise(edges):
         splitter.feed(text[start:end])
     splitter.finish()
     return splitter
@@ -42,7 +53,7 @@ def test_code_that_grew_is_the_code_that_is_done(text: str, cuts: list[int]) -> 
     edges = [0, *sorted({cut % (len(text) + 1) for cut in cuts}), len(text)]
     changes = [
         change
-        for start, end in zip(edges, edges[1:], strict=False)
+        for start, end in itertools.pairwise(edges)
         for change in splitter.feed(text[start:end])
     ]  # fmt: skip
     changes += splitter.finish()

@@ -99,7 +99,9 @@ def test_an_entity_cannot_break_a_block() -> None:
     assert plain_text(elements("a&#10;b&#x2029;c")) == "a b c"
 
 
-@pytest.mark.parametrize(("info", "language"), [("python", "python"), ("{.Rust .x}", "rust"), ("", ""), ("c++ x", "c++")])
+@pytest.mark.parametrize(
+    ("info", "language"), [("python", "python"), ("{.Rust .x}", "rust"), ("", ""), ("c++ x", "c++")]
+)
 def test_the_language_is_the_first_word_behind_the_fence(info: str, language: str) -> None:
     assert language_of(info) == language
 

@@ -55,7 +55,24 @@ open at the end
 
 [later]: http://example.com
 """
-FRAGMENTS = ("# h", "\n", "\n\n", "para ", "- a", "1. x", "  ", "```", "```py", "> q", "|a|b|", "|-|-|", "|1|2|", "---", "**b**", "😀")
+FRAGMENTS = (
+    "# h",
+    "\n",
+    "\n\n",
+    "para ",
+    "- a",
+    "1. x",
+    "  ",
+    "```",
+    "```py",
+    "> q",
+    "|a|b|",
+    "|-|-|",
+    "|1|2|",
+    "---",
+    "**b**",
+    "😀",
+)
 
 
 @pytest.fixture(scope="module")
