@@ -3,8 +3,6 @@
 An `Action` says what there is; `ActionRegistry.register` binds it to a handler in one window and makes the QAction.
 Rejected: QActions made where they are used (two spellings of one shortcut), shortcuts as QShortcut objects (not in
 menus, not listed).
-
-Source: UI.md, “every action has one definition”.
 """
 
 from __future__ import annotations

@@ -105,8 +105,9 @@ class Bridge(QObject):
             self._set_interval(BUSY_MS)
         elif not self._active and begin_s - self._last_event_s >= QUIET_AFTER_S:
             self._set_interval(IDLE_MS)
-        # Qt keeps a repeating timer's rhythm; after a late tick the next one is due from now.
-        self._due_s = max(self._due_s, begin_s) + self._timer.interval() / 1000
+        # Due from this tick, early or late: Qt keeps a repeating timer's rhythm, so the tick after a late one comes
+        # early, and a due time that only moved forward would hide every delay after it.
+        self._due_s = begin_s + self._timer.interval() / 1000
 
     def _set_interval(self, interval_ms: int) -> None:
         if self._timer.interval() != interval_ms:

@@ -2,7 +2,7 @@
 
 A `NoticeCard` shows one `Trouble`; a `NoticeArea` stacks them at the top of a page. Nothing blocks and nothing
 disappears by itself. What can be undone is said by a toast (gui/toast.py).
-Rejected: message boxes (UI.md: “never a modal box for something the program can state inline”).
+Rejected: message boxes (they stop everything for what can stand where it belongs).
 """
 
 from __future__ import annotations

@@ -3,10 +3,11 @@
 One object owns the look, so that a change of mode reaches everything at once and a test can compute the contrast of
 every pair. The look is Fusion, a full QPalette and one style sheet made from a template; widgets ask for a look by a
 dynamic property (`set_kind(label, "dim")`) and painted widgets ask for `theme.color("accent")` when they paint.
-Rejected: theme packages (dead or breaking with PySide6, CHOICES section 8), a style sheet a widget (stale colours
+Rejected: theme packages (dead or breaking with PySide6), a style sheet a widget (stale colours
 after a switch), `styleHints().setColorScheme` alone (does nothing on bare X11 and offscreen).
 
-Source: the table in UI.md; only the light accent tint differs (#f8eae4 for #f6e4dd, on which the accent reaches 4.3:1).
+Plot colours can be told apart by colour-blind people. The light accent tint is as light as it is because on a darker one
+(#f6e4dd) the accent would reach only 4.3:1. Source: WCAG 2.2, 1.4.3, at least 4.5:1 for text (a test computes it).
 
 Kinds (property `kind`):
     QLabel        title (20) · heading (15) · section (13, bold) · dim (text 2) · faint (text 3) · small (12, text 2) ·

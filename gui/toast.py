@@ -3,8 +3,6 @@
 Everything destructive is done by hiding first and erasing later: the toast's `undo` brings it back, its `forget` is
 called once nobody can undo any more. Rejected: “Are you sure?” boxes (answered without reading), one toast at a
 time (a second delete would take the first one's undo away).
-
-Source: UI.md, “Anything destructive can be undone from a toast for ten seconds”.
 """
 
 from __future__ import annotations

@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.support import model_files
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+# A busy machine must not fail a property: what is slow is measured in tests/benchmarks.
+hypothesis.settings.register_profile("llamarium", deadline=None)
+hypothesis.settings.load_profile("llamarium")
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,9 @@ after threads, and no stderr).
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import queue
+import secrets
 import signal
 import subprocess
 import sys
@@ -25,7 +25,6 @@ from engine.wire.frames import ProtocolFault, encode, event_reader
 from engine.wire.messages import Command, Event
 
 STDERR_LINES = 60
-_generations = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +68,14 @@ class WorkerClient:
     """A running worker. Every method returns at once; the end is posted as `WorkerEnded`."""
 
     def __init__(self, bus: Bus, command: Sequence[str] | None = None) -> None:
-        self.generation = next(_generations)
+        self.generation = secrets.randbits(48)  # drawn, not counted: a count would be global state
         self._bus = bus
         self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
         self._closing = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._command = tuple(command or worker_command())
-        self._reader = threading.Thread(target=self._live, name=f"worker-{self.generation}", daemon=True)
+        self._reader = threading.Thread(target=self._live, name="worker-reader", daemon=True)
         self._reader.start()
 
     @property
@@ -125,9 +124,9 @@ class WorkerClient:
         self._process = process
         if self._closing.is_set():
             process.kill()
-        writer = threading.Thread(target=self._write, args=(process,), daemon=True)
+        writer = threading.Thread(target=self._write, args=(process,), name="worker-writer", daemon=True)
         writer.start()
-        printer = threading.Thread(target=self._listen, args=(process,), daemon=True)
+        printer = threading.Thread(target=self._listen, args=(process,), name="worker-stderr", daemon=True)
         printer.start()
         assert process.stdout is not None
         reader = event_reader(process.stdout)  # type: ignore[arg-type]

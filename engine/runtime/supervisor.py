@@ -17,7 +17,8 @@ from engine.base.bus import Bus
 from engine.base.clock import Clock
 from engine.base.errors import KnownError, Remedy, RemedyKind, Trouble
 from engine.base.fields import Value
-from engine.runtime.client import FromWorker, WorkerClient, WorkerEnded, ending_in_words
+from engine.runtime.client import FromWorker, WorkerClient, WorkerEnded
+from engine.runtime.endings import lost_trouble
 from engine.wire.load_options import LOAD_OPTIONS
 from engine.wire.messages import (
     PROTOCOL,
@@ -75,6 +76,16 @@ class Phase(enum.Enum):
     WRITING = "writing"  # writing tokens
     WORKING = "working"  # answering another request (bench, next token)
     LOST = "lost"  # the process ended by itself
+
+
+DOING: Mapping[Phase, str] = {
+    Phase.LOADING: "while loading the model",
+    Phase.READING: "while reading the prompt",
+    Phase.WRITING: "while writing",
+    Phase.WORKING: "while measuring",
+    Phase.STARTING: "while starting",
+}
+"""What the engine did when it ended, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,7 +421,13 @@ class Supervisor:
             return
         self._client = None
         before = self.state
-        trouble = lost_trouble(before, event)
+        trouble = lost_trouble(
+            event,
+            doing=DOING.get(before.phase, ""),
+            has_model=bool(before.model_path),
+            is_forced=before.stopping and event.exit_code == -9,
+            wants_memory=before.phase in (Phase.LOADING, Phase.READING),
+        )
         self._waiting_load = None
         self._had_model = False
         self._stop_asked_s = None
@@ -472,36 +489,3 @@ class Supervisor:
         if state != self.state:
             self.state = state
             self._on_state(state)
-
-
-def lost_trouble(before: EngineState, event: WorkerEnded) -> Trouble:
-    """What to tell when the worker ended by itself: what it did, how it ended, what to do."""
-    if event.exit_code is None:
-        return Trouble(
-            "The engine could not be started",
-            event.stderr_tail[:200],
-            "run the set-up again (make setup)",
-            (Remedy(RemedyKind.RESTART_ENGINE, "Try again"),),
-        )
-    doing = {
-        Phase.LOADING: "while loading the model",
-        Phase.READING: "while reading the prompt",
-        Phase.WRITING: "while writing",
-        Phase.WORKING: "while measuring",
-        Phase.STARTING: "while starting",
-    }.get(before.phase, "")
-    forced = before.stopping and event.exit_code == -9
-    what = "The engine was stopped" if forced else f"The engine ended {doing}".strip()
-    value = event.fault or ending_in_words(event.exit_code)
-    has_model = bool(before.model_path)
-    remedies = (
-        [Remedy(RemedyKind.RELOAD, "Load again")]
-        if has_model
-        else [Remedy(RemedyKind.RESTART_ENGINE, "Restart the engine")]
-    )
-    next_step = "load the model again; what was written is kept" if has_model else "restart the engine"
-    if not forced and event.exit_code == -9 and before.phase in (Phase.LOADING, Phase.READING):
-        next_step = "the system may have ended it for want of memory: use a shorter context or a smaller model"
-    if has_model and not forced:
-        remedies.append(Remedy(RemedyKind.OPEN_PAGE, "See the memory", "memory"))
-    return Trouble(what, value, next_step, tuple(remedies), details=event.stderr_tail)

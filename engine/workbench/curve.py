@@ -7,11 +7,13 @@ it stands on screen only until the engine has been asked itself. Rejected: a dry
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from engine.base.errors import Trouble
+from engine.memory.fit import largest_n_ctx
 from engine.memory.ledger import DeviceLedger, Entry, Ledger, Part
 
 GROWING = (Part.KV, Part.RECURRENT, Part.COMPUTE)
@@ -25,7 +27,8 @@ class CurveLine:
     Attributes:
         type_k, type_v: the formats of cached keys and values.
         ledgers: what the engine said, by ascending context; empty when it refused.
-        max_n_ctx: the largest context that fits in what is free now, in tokens; None where that is unknown.
+        max_n_ctx: the largest context that fits in what is free now, in tokens, as far as the engine was asked (it is
+            the last one that was asked for if that fits); None where a free memory is unknown.
         trouble: why the engine refused this pair.
     """
 
@@ -36,11 +39,14 @@ class CurveLine:
     trouble: Trouble | None = None
 
     def at(self, n_ctx: int) -> Ledger | None:
-        """The ledger at a context, as dry run where one was made there, else read off the line; None without a line."""
+        """The ledger at a context, as dry run where one was made there, else read off the line.
+
+        None without a line, and beyond its end: from some context on the engine computes in another way.
+        """
         for each in self.ledgers:
             if each.n_ctx == n_ctx:
                 return each
-        if len(self.ledgers) < 2:
+        if len(self.ledgers) < 2 or n_ctx > self.ledgers[-1].n_ctx:
             return None
         place = bisect_right([each.n_ctx for each in self.ledgers], n_ctx)
         place = min(max(place, 1), len(self.ledgers) - 1)
@@ -96,11 +102,28 @@ def _device_between(low: DeviceLedger, high: DeviceLedger, share: float, kv_how:
     return replace(low, entries=tuple(entries))
 
 
-def bends(n_ctx_train: int, sliding_window: int | None, n_ubatch: int) -> Sequence[int]:
-    """Contexts to ask the engine about, in tokens: the ends, and where a window's cache stops growing."""
+def largest_on(ledgers: Sequence[Ledger], freed_bytes: int) -> int | None:
+    """The largest context that fits, between the planned ones; the last of them if that fits, for beyond nobody asked.
+
+    Args:
+        ledgers: of one model and cache type, by ascending context; at least two.
+        freed_bytes: RAM that counts as free too.
+    """
+    for low, high in itertools.pairwise(ledgers):
+        limit = largest_n_ctx(low, high, freed_bytes=freed_bytes)
+        if limit is None or limit < high.n_ctx:
+            return limit
+    return ledgers[-1].n_ctx
+
+
+def bends(n_ctx_train: int, sliding_window: int | None, n_ubatch: int, n_ctx: int = 0) -> Sequence[int]:
+    """Contexts to ask the engine about, in tokens: the ends, and where a window's cache stops growing.
+
+    `n_ctx` is the present choice; one beyond the trained context is asked about too.
+    """
     low = min(512, max(256, n_ctx_train // 2))
     high = max(n_ctx_train, 2 * low)
-    points = {low, high}
+    points = {low, high, max(high, -(-n_ctx // 256) * 256)}
     if sliding_window:
         knee = -(-(sliding_window + n_ubatch) // 256) * 256
         if low < knee < high:

@@ -47,7 +47,7 @@ from engine.wire.messages import (
     Tokenize,
 )
 from engine.wire.run_options import RUN_OPTIONS
-from engine.workbench.curve import CurveLine, MemoryCurve, kv_text
+from engine.workbench.curve import CurveLine, MemoryCurve, kv_text, largest_on
 from engine.workbench.dialogue import Dialogue, wire_chain
 from engine.workbench.events import (
     Beat,
@@ -661,7 +661,7 @@ class Workbench:
             return CurveLine(*pair, (), None, answer)
         typed = {**options, "type_k": pair[0], "type_v": pair[1]}
         ledgers = tuple(self._ledger(each.memory, typed) for each in answer)
-        limit = largest_n_ctx(ledgers[-2], ledgers[-1], freed_bytes=self._freed_bytes()) if len(ledgers) > 1 else None
+        limit = largest_on(ledgers, self._freed_bytes()) if len(ledgers) > 1 else None
         return CurveLine(*pair, ledgers, limit)
 
     def _estimate_of(

@@ -2,7 +2,7 @@
 
 One interface, so that another back end can take its place; this one paints with QPainter. Nothing is drawn or
 prepared while the plot is hidden. Rejected for the live plots: QtCharts (deprecated), QtGraphs (needs a GPU only to be
-seen); pyqtgraph is for big interactive ones and costs 0.6 s of import (CHOICES section 5).
+seen); pyqtgraph is for big interactive ones and costs 0.6 s of import.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Every text has its unit and unknown is said, never drawn as 0. Bytes are binary 
 the engine allocates in them and a mixed spelling hides 7 % at a gibibyte. Rejected: QLocale.formattedDataSize (it
 rounds 92.1 MiB and 92.09 MiB differently by locale and has no unknown).
 
-Source: rule 10 of ARCHITECTURE.md; IEC 80000-13 for the binary prefixes.
+Source: ARCHITECTURE.md, “Rules”, on honest numbers; IEC 80000-13 for the binary prefixes.
 """
 
 from __future__ import annotations

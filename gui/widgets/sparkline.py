@@ -1,6 +1,6 @@
 """A line of the last values, as small as a word: for the monitors that are always on screen.
 
-A ring of fixed length and one polygon; no axes, no numpy, nothing while hidden (CHOICES section 5). The value in words
+A ring of fixed length and one polygon; no axes, no numpy, nothing while hidden. The value in words
 is the neighbour's task, the accessible description has it too.
 """
 

@@ -27,7 +27,7 @@ class Driver:
         self.troubles: list[Trouble] = []
         workbench.subscribe(TroubleShown, lambda event: self.troubles.append(event.trouble))
 
-    def until(self, ready: Callable[[], object], timeout_s: float = 60.0) -> None:
+    def until(self, ready: Callable[[], object], timeout_s: float = 180.0) -> None:
         """Pump until `ready` is true; fail with what the engine was doing when it never is."""
         deadline = time.monotonic() + timeout_s
         while not ready():

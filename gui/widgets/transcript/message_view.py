@@ -12,6 +12,7 @@ from PySide6.QtGui import QEnterEvent, QFont
 from PySide6.QtWidgets import QLabel, QWidget
 
 from gui.theme import set_kind
+from gui.widgets.elided_label import ElidedLabel
 from gui.widgets.transcript.blocks import Grammar
 from gui.widgets.transcript.body import CARET_WIDTH, TextBody
 from gui.widgets.transcript.highlight import Highlighter
@@ -45,7 +46,7 @@ class MessageView(QWidget):
         self._is_streaming = False
         self._thinking_shown: str | None = None
 
-        self._label = QLabel(self)
+        self._label = ElidedLabel(parent=self)
         self._siblings = QLabel(self)
         self._badge = QLabel(self)
         self._stats = QLabel(self)
@@ -178,7 +179,7 @@ class MessageView(QWidget):
         self._next.setEnabled(value.sibling_index + 1 < value.sibling_count)
         self._show_badge(value.state)
         self._stats.setVisible(bool(value.stats))
-        self._stats.setToolTip("\n".join(value.stats))
+        self._stats.setToolTip("\n".join(each for each in (*value.stats, value.stats_tip) if each))
         self._copy.setVisible(not is_writing)
         self._edit.setVisible(not is_writing)
         self._again.setVisible(not is_writing and value.role is Role.ASSISTANT)

@@ -39,6 +39,7 @@ class MessageValue:
         thinking: the model's thoughts, without their tags; shown folded.
         thinking_s: how long they took, in seconds; None when unknown.
         stats: the footer's parts, each ready to show ("212 → 78 tok/s").
+        stats_tip: more about them, on hover.
         sibling_index: which of the alternatives this is, from 0; `sibling_count`: how many there are.
     """
 
@@ -52,3 +53,4 @@ class MessageValue:
     state: MessageState = MessageState.DONE
     sibling_index: int = 0
     sibling_count: int = 1
+    stats_tip: str = ""

@@ -1,0 +1,128 @@
+"""The window as a program: flags, the checks before Qt, logging, the last door, and the order of the start.
+
+The window is shown first; the engine, the store and the library begin in the moment after its first paint. Nothing
+heavy is imported before that. Ctrl+C in the terminal closes the window like its own button does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+
+from engine.base.errors import KnownError
+from engine.base.paths import Paths
+from engine.settings import read_settings
+
+EXIT_NO_WINDOW, EXIT_BAD = 1, 2
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Open the window; returns when it is closed. 0 done, 1 no window is possible here, 2 bad use."""
+    given = _parser().parse_args(list(arguments))
+    complaint = why_no_window(os.environ, sys.platform, _version("PySide6-Essentials"), sys.version_info[:2])
+    if complaint:
+        print(complaint, file=sys.stderr)
+        return EXIT_NO_WINDOW
+    model = Path(given.model).expanduser().absolute() if given.model else None
+    if model is not None and not model.is_file():
+        print(f"There is no model file {model}: give the path of a GGUF file", file=sys.stderr)
+        return EXIT_BAD
+    paths = Paths.under(Path(given.data_dir)) if given.data_dir else Paths.of_user()
+    return run(paths, model, given.page or "", [sys.argv[0]])
+
+
+def run(paths: Paths, model: Path | None, page: str, qt_arguments: list[str]) -> int:
+    """The program from the application object to its end."""
+    from PySide6.QtCore import QTimer
+    from PySide6.QtWidgets import QApplication
+
+    from engine.workbench import Workbench
+    from gui.faults import begin_crash_traces, begin_logging
+    from gui.theme import Mode, Theme
+    from gui.wiring import build_window, wiring_of
+
+    begin_logging(paths.logs)
+    crash_file = begin_crash_traces(paths.logs)
+    app = QApplication(qt_arguments)
+    app.setApplicationName("llamarium")
+    app.setApplicationDisplayName("Llamarium")
+    app.setDesktopFileName("llamarium")
+    theme = Theme(Mode(wanted_theme(paths)))
+    theme.apply(app)
+    window = build_window(Workbench(paths), theme, state_path=paths.data / "window.json", page=page)
+    wiring = wiring_of(window)
+    wiring.faults.install()
+
+    def close(_signal: int, _frame: object) -> None:
+        QTimer.singleShot(0, window, window.close)  # the bridge's timer lets Python see the signal
+
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, close)
+    window.show()
+    QTimer.singleShot(0, wiring, lambda: wiring.begin(model))
+    try:
+        return app.exec()
+    finally:
+        wiring.close()
+        wiring.faults.remove()
+        if crash_file is not None:
+            import faulthandler
+
+            faulthandler.disable()
+            crash_file.close()
+
+
+def why_no_window(
+    environment: Mapping[str, str], platform: str, pyside: str | None, python: tuple[int, int]
+) -> str:
+    """Why no window can be opened here, with the next step; "" when nothing is known against it.
+
+    Args:
+        environment: the process's variables.
+        platform: as `sys.platform`.
+        pyside: the installed version, None when it is not installed.
+        python: major and minor version.
+    """
+    if pyside is None:
+        return "The window needs PySide6, which is not installed: run `make setup`."
+    if pyside.startswith("6.12") and python < (3, 12):
+        return (
+            f"PySide6 {pyside} drops a reference on every call on Python {python[0]}.{python[1]} and ends the program "
+            "after a while: run `make setup`, which brings 6.11, or use Python 3.12."
+        )
+    has_display = any(environment.get(each) for each in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
+    if platform.startswith("linux") and not has_display:
+        return (
+            "There is no display here (neither DISPLAY nor WAYLAND_DISPLAY is set), so no window can be opened.\n"
+            "Without one, ask in the terminal:  main.py chat MODEL --prompt \"Hello\""
+        )
+    return ""
+
+
+def wanted_theme(paths: Paths) -> str:
+    """The appearance that the settings file asks for, before anything is drawn; faults in it are told later."""
+    try:
+        return str(read_settings(paths.settings)["theme"])
+    except KnownError:
+        return "system"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="main.py", description="Open the Llamarium window.")
+    parser.add_argument("--data-dir", metavar="FOLDER", help="keep chats, settings and logs here")
+    parser.add_argument("--model", metavar="MODEL", help="load this GGUF file instead of the last one")
+    parser.add_argument("--page", choices=("chat", "memory", "hardware", "models", "settings"), help="begin there")
+    parser.add_argument("--version", action="version", version=f"Llamarium {_version('llamarium') or '(not installed)'}")
+    return parser
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,21 @@
+"""Choosing a GGUF file anywhere on this computer: one dialog for the menu, the shortcut and the Models page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QCoreApplication, Qt
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+
+def ask_for_model(parent: QWidget, then: Callable[[str], object]) -> QFileDialog:
+    """Show the desktop's file dialog; `then` takes the path that was chosen. Returns at once."""
+    title = QCoreApplication.translate("ModelFile", "Open a model")
+    kinds = QCoreApplication.translate("ModelFile", "GGUF models (*.gguf);;All files (*)")
+    dialog = QFileDialog(parent, title, str(Path.home()), kinds)
+    dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.fileSelected.connect(lambda path: then(path))
+    dialog.open()
+    return dialog

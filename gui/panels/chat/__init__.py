@@ -1,0 +1,1 @@
+"""The Chat page: the list of chats, the thread, the composer."""

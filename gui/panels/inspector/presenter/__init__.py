@@ -1,0 +1,1 @@
+"""The decisions of the inspector's sections, without Qt: one module a section."""

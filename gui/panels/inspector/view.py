@@ -1,0 +1,59 @@
+"""The right column of the Chat page: decoding, memory and hardware under each other, each in its own fold."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+
+from gui.page import PanelContext
+from gui.panels.inspector.decoding import DecodingSection
+from gui.panels.inspector.hardware import HardwareSection
+from gui.panels.inspector.memory import MemorySection
+from gui.theme import set_kind
+
+
+class Inspector(QFrame):
+    """The sections, scrolling when the window is low."""
+
+    def __init__(self, context: PanelContext) -> None:
+        super().__init__()
+        set_kind(self, "column")
+        self.setAccessibleName(self.tr("Inspector"))
+        self.decoding = DecodingSection(context)
+        self.memory = MemorySection(context)
+        self.hardware = HardwareSection(context)
+        inner = QWidget()
+        set_kind(inner, "surface1")
+        column = QVBoxLayout(inner)
+        column.setContentsMargins(0, 6, 0, 12)
+        column.setSpacing(0)
+        for place, section in enumerate((self.decoding, self.memory, self.hardware)):
+            if place:
+                line = QFrame()
+                set_kind(line, "hairline")
+                column.addWidget(line)
+            box = QVBoxLayout()
+            box.setContentsMargins(14, 8, 14, 10)
+            box.addWidget(section)
+            column.addLayout(box)
+        column.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        scroll.setAccessibleName(self.tr("Inspector"))
+        scroll.setWidget(inner)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(scroll)
+
+    def activated(self) -> None:
+        self.hardware.set_polling(True)
+
+    def deactivated(self) -> None:
+        self.hardware.set_polling(False)
+
+    def close_panel(self) -> None:
+        for section in (self.decoding, self.memory, self.hardware):
+            section.close_section()

@@ -1,0 +1,441 @@
+"""The Memory page's decisions: which model with which options, what the engine says of it, and what would be better.
+
+The page is a scratchpad: nothing is loaded or kept until “Load with these”. Each change is answered at once from the
+curve's straight lines, marked as an estimate, and a moment later by the engine's own dry run. An answer to options that
+have changed meanwhile is dropped. It knows no Qt; the view shows a `Page` and says what was done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from engine.base.errors import KnownError, Remedy, RemedyKind, Trouble
+from engine.base.fields import Field, Value
+from engine.gguf.card import Card
+from engine.memory.fit import N_CTX_STEP, Verdict, judge
+from engine.memory.ledger import Ledger
+from engine.models.library import LibraryEntry, model_label
+from engine.runtime.supervisor import Phase
+from engine.wire.load_options import LOAD_OPTIONS, N_CTX
+from engine.wire.messages import DeviceKind
+from engine.workbench import Workbench
+from engine.workbench.curve import CurveLine, MemoryCurve, bends
+from engine.workbench.events import EngineChanged, Estimate, LibraryChanged, MemoryChanged, ModelConsidered
+from engine.workbench.workbench import parse_changes
+from gui.panels.memory.advice import Advice, advice_for
+
+ASKER = "memory"
+SHORTEST_N_CTX = 512
+DRAWN_TYPES = ("f16", "q8_0", "q4_0")
+OTHER_TYPE = "other"
+
+KV_TYPE = replace(
+    LOAD_OPTIONS["type_k"],
+    key="kv_type",
+    label="KV cache type",
+    help="Number format of cached keys and values. q8_0 halves the cache with hardly any loss; q4_0 quarters it. "
+    "Other pairs are under the fold.",
+    source="llama_context_params.type_k and type_v",
+    choices=(*DRAWN_TYPES, OTHER_TYPE),
+)
+"""K and V together, as most people choose them; each by itself is an advanced field."""
+
+MAIN_FIELDS: tuple[Field, ...] = (N_CTX, KV_TYPE, LOAD_OPTIONS["n_gpu_layers"])
+MORE_FIELDS: tuple[Field, ...] = tuple(
+    replace(each, advanced=True, label={"type_k": "K cache", "type_v": "V cache"}.get(each.key, each.label))
+    for each in LOAD_OPTIONS
+    if each.key not in ("n_ctx", "n_gpu_layers")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A model that can be chosen. `is_loaded`: it is the one that is loaded now."""
+
+    path: Path
+    label: str
+    is_loaded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a load would take.
+
+    Attributes:
+        ledger: predicted.
+        measured: the same of the loaded model, when it is this one with these options.
+        verdict: against what is free.
+        freed_bytes: RAM of the loaded model that counts as free.
+        took_s: how long the engine planned; None when the ledger was read off the curve.
+    """
+
+    ledger: Ledger
+    measured: Ledger | None
+    verdict: Verdict
+    freed_bytes: int
+    took_s: float | None
+
+    @property
+    def is_rough(self) -> bool:
+        return self.took_s is None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """All that the page shows.
+
+    Attributes:
+        choices, path: the models, and the one that is looked at.
+        card: its header, None while unknown.
+        options: every load option.
+        has_gpu: whether the engine sees one; None before it said anything.
+        limit: the largest context that fits with these options, None while unknown.
+        answer: the newest answer, None before the first.
+        is_planning: the engine is being asked; an answer that is not rough is then an older one.
+        trouble: why there is no answer.
+        advice: what would be better, most important first.
+        curve: memory against context.
+        is_curve_old: it is of other options, and a new one is on its way.
+        is_loaded: this model is loaded with exactly these options.
+        load_fraction: 0 to 1 while this model is being loaded, else None.
+    """
+
+    choices: tuple[Choice, ...] = ()
+    path: Path | None = None
+    card: Card | None = None
+    options: Mapping[str, Value] | None = None
+    has_gpu: bool | None = None
+    limit: int | None = None
+    answer: Answer | None = None
+    is_planning: bool = False
+    trouble: Trouble | None = None
+    advice: tuple[Advice, ...] = ()
+    curve: MemoryCurve | None = None
+    is_curve_old: bool = False
+    is_loaded: bool = False
+    load_fraction: float | None = None
+
+
+class MemorySurface(Protocol):
+    """What the presenter has of the view."""
+
+    def show_page(self, page: Page) -> None: ...
+
+    def plan_soon(self) -> None:
+        """Call `plan` in a quarter of a second, counted from the last of these calls."""
+        ...
+
+    def offer_undo(self, old_n_ctx: int, new_n_ctx: int, undo: Callable[[], None]) -> None:
+        """Say that the context was changed to the best fit, and how to take it back."""
+        ...
+
+    def say_nothing_fits(self) -> None: ...
+
+    def go(self, page: str) -> None: ...
+
+    def open_folder(self, folder: str) -> None: ...
+
+
+class MemoryPresenter:
+    """One Memory page."""
+
+    def __init__(self, workbench: Workbench, surface: MemorySurface) -> None:
+        self._workbench, self._surface = workbench, surface
+        self._opened: dict[Path, LibraryEntry] = {}
+        self._curve_key: object = None
+        self._drawn_for: object = None
+        self._settled: object = None
+        self.page = Page(options=dict(workbench.load_options), has_gpu=self._sees_gpu())
+        self._ends = [
+            workbench.subscribe(LibraryChanged, lambda _event: self._library_changed()),
+            workbench.subscribe(EngineChanged, lambda _event: self._engine_changed()),
+            workbench.subscribe(MemoryChanged, lambda _event: self._engine_changed()),
+            workbench.subscribe(ModelConsidered, lambda event: self.choose(event.path)),
+        ]
+
+    def start(self) -> None:
+        """Show the model that somebody wanted to see, else the loaded one, else the first there is."""
+        self._set(choices=self._choices())
+        first = self._workbench.considered or self._first_path()
+        if first is not None:
+            self.choose(first)
+        else:
+            self._surface.show_page(self.page)
+
+    def close(self) -> None:
+        """Hear nothing any more."""
+        for end in self._ends:
+            end()
+
+    def activated(self) -> None:
+        """The page came on screen: what is free may have changed."""
+        if self.page.path is not None and not self.page.is_planning:
+            self.plan()
+
+    @property
+    def options(self) -> dict[str, Value]:
+        """The load options on the page."""
+        return dict(self.page.options or {})
+
+    def kv_type(self) -> str:
+        """The segment that stands for both cache types."""
+        type_k, type_v = self._pair()
+        return type_k if type_k == type_v and type_k in DRAWN_TYPES else OTHER_TYPE
+
+    # ---- what a person does -------------------------------------------------------------------------------------
+
+    def choose(self, path: Path) -> None:
+        """Look at this model, in the library or not."""
+        entry = self._entry(path)
+        if path != self.page.path:
+            self._curve_key = None
+            self._set(path=path, card=entry.card if entry else None, answer=None, trouble=None, advice=(), curve=None,
+                      limit=None, is_curve_old=False)  # fmt: skip
+        if entry is None:
+            self._workbench.look_into(path, self._looked_into)
+        self._set(choices=self._choices())
+        self.plan()
+
+    def change(self, key: str, value: Value) -> None:
+        """One option is another one: an estimate now, the engine's word in a moment."""
+        if key == KV_TYPE.key:
+            if value == OTHER_TYPE:
+                return
+            self._take({**self.options, "type_k": value, "type_v": value})
+        else:
+            self._take({**self.options, key: value})
+        self._surface.plan_soon()
+
+    def apply(self, changes: Mapping[str, Value]) -> None:
+        """Several options at once, asked of the engine at once."""
+        self._take({**self.options, **changes})
+        self.plan()
+
+    def remedy(self, remedy: Remedy) -> None:
+        """Do what a button of a notice or of the advice says."""
+        match remedy.kind:
+            case RemedyKind.SET_OPTION:
+                self.apply(parse_changes(remedy.argument))
+            case RemedyKind.CHOOSE_MODEL:
+                self._surface.go("models")
+            case RemedyKind.OPEN_PAGE:
+                self._surface.go(remedy.argument)
+            case RemedyKind.OPEN_FOLDER:
+                self._surface.open_folder(remedy.argument)
+            case RemedyKind.LOAD_ANYWAY:
+                self.load(anyway=True)
+            case RemedyKind.RESTART_ENGINE:
+                self._workbench.restart_engine()
+            case _:
+                self.plan()
+
+    def best_fit(self) -> None:
+        """The largest context that fits, but not more than the model was trained for."""
+        limit, card = self.page.limit, self.page.card
+        if limit is None:
+            return
+        trained = card.n_ctx_train if card is not None else None
+        best = min(limit, trained) if trained else limit
+        if best < N_CTX_STEP:
+            self._surface.say_nothing_fits()
+            return
+        before = self.options
+        if best != before["n_ctx"]:
+            self.apply({"n_ctx": best})
+            self._surface.offer_undo(int(str(before["n_ctx"])), best, lambda: self.apply(before))
+
+    def load(self, *, anyway: bool = False) -> None:
+        """Load the model with these options, and keep them for the next ones."""
+        if self.page.path is not None:
+            self._workbench.set_load_options(self.options)
+            self._workbench.open_model(self.page.path, self.options, anyway=anyway)
+
+    def cancel_load(self) -> None:
+        """Stop loading."""
+        self._workbench.cancel()
+
+    # ---- asking the engine --------------------------------------------------------------------------------------
+
+    def plan(self) -> None:
+        """Ask the engine what the present choice would take."""
+        path, options = self.page.path, self.options
+        if path is None:
+            return
+        self._set(is_planning=True)
+
+        def then(estimate: Estimate) -> None:
+            if (path, options) == (self.page.path, self.options):
+                self._planned(estimate)
+
+        def failed(trouble: Trouble) -> None:
+            if (path, options) == (self.page.path, self.options):
+                self._set(is_planning=False, trouble=trouble, answer=None, advice=())
+                self._ask_curve()
+
+        try:
+            self._workbench.estimate(path, options, then, failed, asker=ASKER)
+        except KnownError as error:
+            failed(error.trouble)
+
+    def _planned(self, estimate: Estimate) -> None:
+        answer = Answer(estimate.ledger, self._measured(), estimate.verdict, estimate.freed_bytes, estimate.took_s)
+        self._set(is_planning=False, trouble=None, answer=answer)
+        self._advise()
+        self._ask_curve()
+
+    def _ask_curve(self) -> None:
+        path, card = self.page.path, self.page.card
+        n_ctx_train = card.n_ctx_train if card is not None else None
+        if path is None or card is None or not n_ctx_train:
+            return
+        options, pair = self.options, self._pair()
+        pairs = [(each, each) for each in DRAWN_TYPES]
+        if pair not in pairs:
+            pairs.insert(0, pair)
+        others = _beside_curve(options)
+        contexts = bends(n_ctx_train, card.sliding_window, int(str(options["n_ubatch"])), int(str(options["n_ctx"])))
+        key = (path, others, tuple(pairs), tuple(contexts), self._engine_key())
+        if key == self._curve_key:
+            return
+        self._curve_key = key
+        if self.page.curve is not None and not self._same_file(self.page.curve):
+            self._set(curve=None, limit=None)
+
+        def then(curve: MemoryCurve) -> None:
+            if key == self._curve_key:
+                self._drawn_for = others
+                self._set(curve=curve, is_curve_old=_beside_curve(self.options) != others)
+                self._advise()
+
+        def failed(_trouble: Trouble) -> None:
+            if key == self._curve_key:  # the page says why already; next time it is asked again
+                self._curve_key = None
+                self._set(curve=None, limit=None, is_curve_old=False)
+
+        self._workbench.memory_curve(path, options, pairs, contexts, then, failed)
+
+    # ---- inside -------------------------------------------------------------------------------------------------
+
+    def _take(self, options: Mapping[str, Value]) -> None:
+        """New options: the estimate from the curve, if there is one."""
+        is_old = self.page.curve is not None and _beside_curve(options) != self._drawn_for
+        self._set(options=dict(options), is_loaded=self._is_loaded(options), is_curve_old=is_old)
+        line, answer = self._line(), self.page.answer
+        ledger = None if line is None else line.at(int(str(options["n_ctx"])) or self._own_n_ctx())
+        if ledger is None or self.page.curve is None:
+            self._set(is_planning=answer is not None, limit=None)  # what stands there is of the options before
+            return
+        freed = answer.freed_bytes if answer is not None else self.page.curve.freed_bytes
+        verdict = judge(ledger, self.options, freed_bytes=freed)
+        self._set(answer=Answer(ledger, None, verdict, freed, None), trouble=None)
+        self._advise()
+
+    def _advise(self) -> None:
+        line, answer = self._line(), self.page.answer
+        limit = line.max_n_ctx if line is not None else None
+        advice = () if answer is None else advice_for(
+            answer.verdict, answer.ledger, self.options, self.page.card, self.page.curve, line
+        )  # fmt: skip
+        self._set(limit=limit, advice=advice)
+
+    def _line(self) -> CurveLine | None:
+        if self.page.curve is None or _beside_curve(self.options) != self._drawn_for:
+            return None
+        return self.page.curve.line(*self._pair())
+
+    def _pair(self) -> tuple[str, str]:
+        return str(self.options["type_k"]), str(self.options["type_v"])
+
+    def _own_n_ctx(self) -> int:
+        card = self.page.card
+        return (card.n_ctx_train if card is not None else None) or SHORTEST_N_CTX
+
+    def _same_file(self, curve: MemoryCurve) -> bool:
+        return curve.path == str(self.page.path)
+
+    def _looked_into(self, entry: LibraryEntry) -> None:
+        self._opened[entry.path] = entry
+        if entry.path == self.page.path:
+            self._set(card=entry.card, choices=self._choices())
+            if not self.page.is_planning:
+                self._ask_curve()
+
+    def _library_changed(self) -> None:
+        self._set(choices=self._choices())
+        if self.page.path is None and (first := self._first_path()) is not None:
+            self.choose(first)
+
+    def _engine_changed(self) -> None:
+        state = self._workbench.state
+        loading = state.phase in (Phase.LOADING, Phase.PLANNING) and state.model_path == str(self.page.path)
+        self._set(
+            has_gpu=self._sees_gpu(),
+            choices=self._choices(),
+            is_loaded=self._is_loaded(self.options),
+            load_fraction=state.load_fraction if loading else None,
+        )
+        answer = self.page.answer
+        if answer is not None and answer.measured != self._measured():
+            self._set(answer=replace(answer, measured=self._measured()))
+        settled = self._engine_key()
+        if settled != self._settled:
+            self._settled = settled
+            if self.page.path is not None and not self.page.is_planning:
+                self.plan()  # another model is in memory now, so other amounts are free
+
+    def _engine_key(self) -> object:
+        """Changes when a model came or went."""
+        facts = self._workbench.state.facts
+        return None if facts is None else facts.path, self._workbench.measured is not None
+
+    def _is_loaded(self, options: Mapping[str, Value]) -> bool:
+        state = self._workbench.state
+        return (
+            state.facts is not None
+            and self.page.path is not None
+            and Path(state.facts.path) == self.page.path
+            and self._workbench.measured is not None
+            and dict(self._workbench.supervisor.load_options) == dict(options)
+        )
+
+    def _measured(self) -> Ledger | None:
+        return self._workbench.measured if self._is_loaded(self.options) else None
+
+    def _sees_gpu(self) -> bool | None:
+        devices = self._workbench.state.devices
+        return any(each.kind is not DeviceKind.CPU for each in devices) if devices else None
+
+    def _entry(self, path: Path) -> LibraryEntry | None:
+        return next((each for each in self._workbench.library if each.path == path), self._opened.get(path))
+
+    def _first_path(self) -> Path | None:
+        state = self._workbench.state
+        if state.facts is not None:
+            return Path(state.facts.path)
+        last = str(self._workbench.settings["last_model"])
+        if last and Path(last) in {each.path for each in self._workbench.library}:
+            return Path(last)
+        return next((each.path for each in self._workbench.library if each.is_model), None)
+
+    def _choices(self) -> tuple[Choice, ...]:
+        facts = self._workbench.state.facts
+        loaded = Path(facts.path) if facts is not None else None
+        paths = [each.path for each in self._workbench.library if each.is_model]
+        for extra in (loaded, self.page.path):
+            if extra is not None and extra not in paths:
+                paths.append(extra)
+        return tuple(Choice(each, model_label(each), each == loaded) for each in paths)
+
+    def _set(self, **changes: object) -> None:
+        page = replace(self.page, **changes)  # type: ignore[arg-type]
+        if page != self.page:
+            self.page = page
+            self._surface.show_page(page)
+
+
+def _beside_curve(options: Mapping[str, Value]) -> tuple[tuple[str, Value], ...]:
+    """The options that a curve is drawn for: all but its axis and its lines."""
+    return tuple((key, value) for key, value in options.items() if key not in ("n_ctx", "type_k", "type_v"))

@@ -1,0 +1,153 @@
+"""The Memory page, “Will it fit?”: what is asked on the left, what the engine answers on the right.
+
+The view shows a `Page` and hands every decision to the presenter. Errors of the engine stand at the page with their
+remedies, which change the form; nothing here waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import Qt, QTimer, QUrl
+from PySide6.QtGui import QDesktopServices, QResizeEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedLayout, QVBoxLayout, QWidget
+
+from gui.model_file import ask_for_model
+from gui.notices import NoticeCard, Severity
+from gui.page import PanelContext
+from gui.panels.memory.answer import AnswerPane
+from gui.panels.memory.inputs import InputsColumn
+from gui.panels.memory.presenter import MemoryPresenter, Page
+from gui.theme import Theme, set_kind
+from gui.widgets.empty_state import EmptyState
+from gui.widgets.quantities import count_text
+
+PAUSE_MS = 250
+NARROW_BELOW = 1200
+FOLD = "memory.advanced"
+
+
+class MemoryView(QWidget):
+    """The page; also the presenter's surface."""
+
+    def __init__(self, context: PanelContext) -> None:
+        super().__init__()
+        self._context = context
+        self._card: NoticeCard | None = None
+        self._soon = QTimer(self, interval=PAUSE_MS, singleShot=True)
+        theme = context.theme
+        state = context.state
+        self.inputs = InputsColumn(theme, state.flag(FOLD, True), lambda folded: state.set_flag(FOLD, folded))
+        self.answer = AnswerPane(theme)
+        self.empty = EmptyState(
+            theme,
+            self.tr("Choose a model on the left, or open a file: here stands what it takes in memory, part by part."),
+            title=self.tr("Will it fit?"),
+            button=self.tr("Open file…"),
+            icon=lambda: context.icons.icon("memory", "text3", 32),
+        )
+        self._lay_out()
+        self.presenter = MemoryPresenter(context.workbench, self)
+        self._soon.timeout.connect(self.presenter.plan)
+        self._connect()
+        self.presenter.start()
+
+    # ---- the surface
+
+    def show_page(self, page: Page) -> None:
+        self.inputs.show_page(page)
+        devices = self._context.workbench.state.devices
+        self.answer.show_page(page, devices)
+        self._show_trouble(page)
+        self._stack.setCurrentIndex(0 if page.path is None else 1)
+
+    def plan_soon(self) -> None:
+        self._soon.start()
+
+    def offer_undo(self, old_n_ctx: int, new_n_ctx: int, undo: Callable[[], None]) -> None:
+        text = self.tr("Context set to {new}, from {old}").format(new=count_text(new_n_ctx), old=count_text(old_n_ctx))
+        self._context.toast.show_undo(text, undo)
+
+    def say_nothing_fits(self) -> None:
+        self._context.toast.show_text(self.tr("Not even the smallest context fits with these options"))
+
+    def go(self, page: str) -> None:
+        self._context.go(page)
+
+    def open_folder(self, folder: str) -> None:
+        QDesktopServices.openUrl(QUrl.fromLocalFile(folder))
+
+    # ---- the page's life
+
+    def activated(self) -> None:
+        self.presenter.activated()
+
+    def close_panel(self) -> None:
+        self._soon.stop()
+        self.presenter.close()
+
+    def open_file(self) -> None:
+        """Choose a file anywhere on this computer."""
+        ask_for_model(self, lambda name: self.presenter.choose(Path(name)))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.inputs.set_narrow(event.size().width() < NARROW_BELOW)
+
+    # ---- inside
+
+    def _show_trouble(self, page: Page) -> None:
+        trouble = page.trouble
+        if self._card is not None and self._card.trouble != trouble:
+            self._notice.removeWidget(self._card)
+            self._card.hide()
+            self._card.deleteLater()
+            self._card = None
+        if trouble is not None and self._card is None:
+            severity = Severity.ERROR if trouble.is_bug else Severity.WARNING
+            self._card = NoticeCard(trouble, self._context.icons, severity)
+            self._card.remedy_chosen.connect(self.presenter.remedy)
+            self._card.closed.connect(self._card.hide)
+            self._notice.addWidget(self._card)
+
+    def _connect(self) -> None:
+        inputs, presenter = self.inputs, self.presenter
+        inputs.model_chosen.connect(presenter.choose)
+        inputs.open_wanted.connect(self.open_file)
+        inputs.option_changed.connect(presenter.change)
+        inputs.load_wanted.connect(lambda: presenter.load())
+        inputs.fit_wanted.connect(presenter.best_fit)
+        inputs.cancel_wanted.connect(presenter.cancel_load)
+        inputs.hardware_wanted.connect(lambda: self._context.go("hardware"))
+        self.answer.remedy_chosen.connect(presenter.remedy)
+        self.empty.first_step.connect(self.open_file)
+
+    def _lay_out(self) -> None:
+        self._notice = QVBoxLayout()
+        page = QWidget()
+        column = QVBoxLayout(page)
+        column.setContentsMargins(26, 22, 26, 22)
+        column.setSpacing(Theme.SPACE[2])
+        column.addLayout(self._notice)
+        column.addWidget(self.answer)
+        column.addStretch(1)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        area.setAccessibleName(self.tr("What the model takes"))
+        area.setWidget(page)
+        line = QFrame()
+        set_kind(line, "hairline-vertical")
+        right = QWidget()
+        self._stack = QStackedLayout(right)
+        self._stack.addWidget(self.empty)
+        self._stack.addWidget(area)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addWidget(self.inputs)
+        row.addWidget(line)
+        row.addWidget(right, 1)

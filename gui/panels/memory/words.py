@@ -1,0 +1,234 @@
+"""The Memory page's words: the verdict, the facts of a model, the parts of a ledger, the advice.
+
+Apart from the presenter because words are translated by Qt, apart from the view because a test reads them.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QCoreApplication
+
+from engine.base.errors import Remedy
+from engine.gguf.card import Card
+from engine.memory.fit import Fits, Verdict
+from engine.memory.ledger import RAM, DeviceLedger, Ledger, Part
+from engine.wire.messages import DeviceInfo, DeviceKind
+from gui.panels.memory.advice import Advice, AdviceKind
+from gui.panels.memory.presenter import Answer
+from gui.theme import PlotRole
+from gui.widgets.ledger_table import LedgerRow
+from gui.widgets.quantities import bytes_text, count_text, seconds_text, unknown_text
+
+DOT = " \N{MIDDLE DOT} "
+
+PART_COLORS = {
+    Part.WEIGHTS: PlotRole.WEIGHTS,
+    Part.KV: PlotRole.KV_CACHE,
+    Part.RECURRENT: PlotRole.KV_CACHE,
+    Part.COMPUTE: PlotRole.COMPUTE,
+    Part.OUTPUT: PlotRole.OUTPUT,
+    Part.OVERHEAD: PlotRole.OVERHEAD,
+    Part.MAPPED: PlotRole.OTHER,
+}
+FITS_ROLES = {Fits.YES: "good", Fits.TIGHT: "warning", Fits.NO: "bad", Fits.UNKNOWN: "text2"}
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("Memory", text)
+
+
+def part_text(part: Part) -> str:
+    """A part's name."""
+    return {
+        Part.WEIGHTS: _tr("Weights"),
+        Part.KV: _tr("KV cache"),
+        Part.RECURRENT: _tr("Recurrent state"),
+        Part.COMPUTE: _tr("Compute"),
+        Part.OUTPUT: _tr("Output"),
+        Part.OVERHEAD: _tr("Process, tokenizer"),
+        Part.MAPPED: _tr("File pages"),
+    }[part]
+
+
+def device_text(name: str, devices: tuple[DeviceInfo, ...] = ()) -> str:
+    """What a memory is called: RAM, or the card's own name."""
+    known = next((each for each in devices if each.name == name), None)
+    return name if known is None or name == RAM else known.description or name
+
+
+def facts_text(card: Card) -> str:
+    """The model on one line: layers, heads, window, size."""
+    parts = []
+    if card.n_layer is not None:
+        parts.append(_tr("{n} layers").format(n=count_text(card.n_layer)))
+    heads, heads_kv = _one(card.n_head), _one(card.n_head_kv)
+    if heads is not None:
+        text = _tr("{n} heads").format(n=heads)
+        parts.append(text + (", " + _tr("{n} KV").format(n=heads_kv) if heads_kv is not None else ""))
+    if card.sliding_window:
+        parts.append(_tr("window of {n}").format(n=count_text(card.sliding_window)))
+    if card.n_ctx_train:
+        parts.append(_tr("trained on {n}").format(n=count_text(card.n_ctx_train)))
+    parts.append(_tr("{size} file").format(size=bytes_text(card.size_bytes)))
+    return DOT.join(parts)
+
+
+def verdict_word(fits: Fits) -> str:
+    """The answer in a word."""
+    return {
+        Fits.YES: _tr("Fits."),
+        Fits.TIGHT: _tr("Tight."),
+        Fits.NO: _tr("Does not fit."),
+        Fits.UNKNOWN: _tr("Cannot say."),
+    }[fits]
+
+
+def verdict_text(answer: Answer, devices: tuple[DeviceInfo, ...] = ()) -> str:
+    """The numbers behind the word: the memory that decides first, then the others."""
+    verdict = answer.verdict
+    rough = "~" if answer.is_rough else ""
+    parts = [_needs(verdict, rough, devices)]
+    for each in answer.ledger.devices:
+        if each.name != verdict.device and each.sum_bytes:
+            text = _tr("{size} in {device}").format(
+                size=rough + bytes_text(each.sum_bytes), device=device_text(each.name, devices)
+            )
+            parts.append(text)
+    return ", ".join(parts) + "."
+
+
+def _needs(verdict: Verdict, rough: str, devices: tuple[DeviceInfo, ...]) -> str:
+    needed, device = rough + bytes_text(verdict.needed_bytes), device_text(verdict.device, devices)
+    if verdict.free_bytes is None:
+        return _tr("{needed} in {device}, whose free memory is unknown").format(needed=needed, device=device)
+    if verdict.fits is Fits.NO:
+        text = _tr("It needs {needed}, and {free} are free in {device}")
+    else:
+        text = _tr("{needed} of {free} free in {device}")
+    return text.format(needed=needed, free=bytes_text(verdict.free_bytes), device=device)
+
+
+def source_text(answer: Answer) -> str:
+    """Where the numbers come from."""
+    if answer.took_s is None:
+        text = _tr("Read off the curve; the engine is being asked.")
+    else:
+        text = _tr("Asked of the engine itself (dry run, {time}).").format(time=seconds_text(answer.took_s))
+    if answer.measured is not None:
+        text += " " + _tr("Loaded with exactly these options.")
+    elif answer.freed_bytes:
+        size = bytes_text(answer.freed_bytes)
+        text += " " + _tr("The {size} of the loaded model count as free.").format(size=size)
+    return text
+
+
+def left_text(device: DeviceLedger, freed_bytes: int) -> tuple[str, str]:
+    """What stays free on a device, and the kind of label that says it."""
+    if device.free_bytes is None:
+        return unknown_text(), "mono-dim"
+    left = device.free_bytes + freed_bytes - device.sum_bytes
+    if left < 0:
+        return _tr("{size} too much").format(size=bytes_text(-left)), "bad"
+    return _tr("{size} left").format(size=bytes_text(left)), "mono"
+
+
+def ledger_columns(answer: Answer, devices: tuple[DeviceInfo, ...] = ()) -> list[str]:
+    """The headers of the numbers: predicted and, of a loaded model, measured, for each memory."""
+    several = len(answer.ledger.devices) > 1
+    columns = []
+    for each in answer.ledger.devices:
+        columns.append(device_text(each.name, devices) if several else _tr("Predicted"))
+        if answer.measured is not None:
+            columns.append(_tr("measured") if several else _tr("Measured"))
+    return columns
+
+
+def ledger_rows(answer: Answer) -> list[LedgerRow]:
+    """The parts with their bytes in each memory."""
+    rows = []
+    measured = answer.measured
+    for part in Part:
+        entries = [(device, [e for e in device.entries if e.part is part]) for device in answer.ledger.devices]
+        real = None if measured is None else {each.name: each for each in measured.devices}
+        if not any(found for _, found in entries) and not (measured is not None and measured.size_of(part)):
+            continue
+        amounts: list[int | None] = []
+        estimated: list[bool] = []
+        for device, found in entries:
+            amounts.append(sum(each.size_bytes for each in found))
+            estimated.append(any(each.is_estimate for each in found))
+            if real is not None:
+                there = real.get(device.name)
+                amounts.append((there.size_of(part) or 0) if there is not None else None)
+                estimated.append(False)
+        tip = next((each.how for _, found in entries for each in found), "")
+        rows.append(
+            LedgerRow(
+                part_text(part), tuple(amounts), int(PART_COLORS[part]), how_text(part, tip), tuple(estimated), tip=tip
+            )
+        )
+    return rows
+
+
+def how_text(part: Part, how: str) -> str:
+    """Where a part's number comes from, short enough for a column; the whole is in its tooltip."""
+    return {
+        Part.WEIGHTS: _tr("tensor by tensor"),
+        Part.COMPUTE: _tr("largest graph"),
+        Part.OUTPUT: _tr("logits, 4 B each"),
+        Part.OVERHEAD: _tr("measured here"),
+        Part.MAPPED: _tr("also copied"),
+    }.get(part, how)
+
+
+def limit_note(limit: int | None, n_ctx: int, n_ctx_train: int | None) -> tuple[str, str]:
+    """The remark under the context: how much fits, and its kind."""
+    if limit is None:
+        return "", ""
+    if n_ctx_train and limit >= n_ctx_train >= n_ctx:
+        return _tr("all of it fits"), "good"
+    if limit <= 0:
+        return _tr("nothing fits"), "bad"
+    return _tr("fits up to {n}").format(n=count_text(limit)), "good" if n_ctx <= limit else "bad"
+
+
+def advice_text(advice: Advice) -> tuple[str, str]:
+    """A piece of advice: its headline and its sentence."""
+    n_ctx = count_text(advice.n_ctx)
+    match advice.kind:
+        case AdviceKind.TOO_BIG:
+            return _tr("To make it fit:"), _tr("each of these is enough, or gets closer.")
+        case AdviceKind.TIGHT:
+            return _tr("More room:"), _tr("with so little to spare other programs may be pushed out.")
+        case AdviceKind.BEYOND:
+            text = _tr("The model was trained on {n} tokens; beyond that answers get worse.").format(n=n_ctx)
+            return _tr("Longer than trained:"), text
+        case AdviceKind.SMALLER_CACHE:
+            text = _tr("a q8_0 KV cache frees {size}").format(size=bytes_text(advice.saved_bytes))
+            if advice.n_ctx:
+                text += " " + _tr("and allows {n} context").format(n=n_ctx)
+            return _tr("Could be better:"), text + _tr(", with hardly any loss.")
+        case AdviceKind.LONGER:
+            text = _tr("the full {n} tokens that the model was trained on need {size} and fit.")
+            return _tr("Room for more:"), text.format(n=n_ctx, size=bytes_text(advice.needed_bytes))
+
+
+def remedy_text(remedy: Remedy) -> str:
+    """A button's text: the engine's own words."""
+    return remedy.label
+
+
+def deciding_device(ledger: Ledger) -> str:
+    """The memory whose curve is drawn: the one that is fullest for what it has free; a GPU before RAM where unknown."""
+    def fullness(device: DeviceLedger) -> float:
+        if not device.free_bytes:
+            return 1.0 if device.kind is not DeviceKind.CPU and device.sum_bytes else 0.0
+        return device.sum_bytes / device.free_bytes
+
+    return max(ledger.devices, key=fullness).name
+
+
+def _one(value: int | tuple[int, ...] | None) -> str | None:
+    if isinstance(value, tuple):
+        low, high = min(value), max(value)
+        return count_text(low) if low == high else f"{low} to {high}"
+    return None if value is None else count_text(value)
