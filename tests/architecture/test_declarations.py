@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import pkgutil
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from typing import get_args
 
 import engine
+from engine.base.errors import RemedyKind
 from engine.base.fields import Field, FieldSet
 from engine.sampling.stages import STAGES
 from engine.settings import SETTINGS
@@ -17,6 +19,7 @@ from engine.wire import messages
 from engine.wire.load_options import LOAD_OPTIONS
 from engine.wire.messages import Command, Event, Message
 from engine.wire.run_options import RUN_OPTIONS
+from tests.support.source_tree import ROOT
 
 
 def every_field_set() -> Iterator[tuple[str, FieldSet]]:
@@ -73,3 +76,14 @@ def test_what_the_engine_takes_says_where_its_meaning_comes_from() -> None:
     for fields in (LOAD_OPTIONS, RUN_OPTIONS, *(stage.fields for stage in STAGES)):
         assert [each.key for each in fields if not each.source.strip()] == []
     assert [stage.key for stage in STAGES if not stage.source.strip()] == []
+
+
+def test_every_remedy_that_the_engine_can_offer_has_its_case_in_the_window() -> None:
+    tree = ast.parse((ROOT / "gui" / "remedies.py").read_text("utf-8"))
+    handled = {
+        node.value.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.MatchValue) and isinstance(node.value, ast.Attribute)
+        if ast.unparse(node.value.value) == "RemedyKind"
+    }
+    assert handled == {each.name for each in RemedyKind}

@@ -7,7 +7,8 @@ import ast
 from tests.support.source_tree import ROOT, calls, imports, modules
 
 TESTS = modules("tests")
-BESIDE = {"architecture", "benchmarks", "e2e", "packaging", "screenshots", "support"}  # folders with no room of that name
+# Folders with no room of that name.
+BESIDE = {"architecture", "benchmarks", "e2e", "packaging", "screenshots", "support"}
 
 
 def test_no_test_uses_a_mock() -> None:

@@ -173,13 +173,13 @@ class Composer(QFrame):
             self._tell_draft()
 
     def begin_edit(self, text: str) -> None:
-        """Show an older message instead of the draft, which comes back with `end_edit`."""
+        """Show an older message instead of the draft, which comes back when the state says that the edit is over."""
         if self._kept is None:
             self._kept = self.text
         self.set_text(text)
         self.edit.setFocus(Qt.FocusReason.OtherFocusReason)
 
-    def end_edit(self) -> None:
+    def _end_edit(self) -> None:
         kept, self._kept = self._kept, None
         self.set_text(kept or "")
 
@@ -192,6 +192,8 @@ class Composer(QFrame):
     def set_state(self, state: ComposerState) -> None:
         """Show what can be done."""
         self._state = state
+        if not state.editing and self._kept is not None:
+            self._end_edit()
         self.edit.takes_escape = state.editing
         name = split_name(state.label)[0] or self.tr("the model")
         if state.label:

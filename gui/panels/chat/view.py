@@ -253,23 +253,16 @@ class ChatPage(QWidget):
     # ---- hands
 
     def _send(self, text: str) -> None:
-        was_editing = self.presenter.editing_id is not None
-        if self.presenter.send(text):
-            if was_editing:
-                self.composer.end_edit()
-            else:
-                self.composer.clear()
-                self.presenter.set_draft("")
+        is_edit = self.presenter.editing_id is not None
+        if self.presenter.send(text) and not is_edit:
+            self.composer.clear()
+            self.presenter.set_draft("")
 
     def _edit(self, message_id: str) -> None:
         self.flush()
         text = self.presenter.begin_edit(message_id)
         if text is not None:
             self.composer.begin_edit(text)
-
-    def _leave_edit(self) -> None:
-        self.presenter.end_edit()
-        self.composer.end_edit()
 
     def _open(self, conversation_id: str, message_id: str) -> None:
         if message_id and conversation_id == self.presenter.conversation_id:
@@ -344,7 +337,7 @@ class ChatPage(QWidget):
         composer.sent.connect(self._send)
         composer.stopped.connect(presenter.stop)
         composer.draft_changed.connect(presenter.set_draft)
-        composer.edit_left.connect(self._leave_edit)
+        composer.edit_left.connect(presenter.end_edit)
         transcript.edit_requested.connect(self._edit)
         transcript.again_requested.connect(presenter.answer_again)
         transcript.sibling_requested.connect(presenter.show_sibling)

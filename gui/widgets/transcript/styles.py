@@ -95,11 +95,16 @@ class TextStyles:
             style.setLineHeight(self.line_height, _MINIMUM)
         return style
 
+    @property
+    def code_head_height(self) -> float:
+        """From the top of a block of code's frame to its first line."""
+        return self.code_header + self.code_top
+
     def code_line(self, place: Place, *, is_first: bool, is_last: bool, is_top: bool = False) -> QTextBlockFormat:
         style = QTextBlockFormat()
         style.setLeftMargin(self.left(place) + self.code_pad)
         style.setRightMargin(self.code_pad)
-        style.setTopMargin(self.code_header + self.code_top + (0 if is_top else self.gap) if is_first else 0)
+        style.setTopMargin(self.code_head_height + self.gap if is_first and not is_top else 0)
         style.setBottomMargin(self.code_bottom + self.gap if is_last else 0)
         style.setLineHeight(self.code_line_height, _MINIMUM)
         style.setLayoutDirection(Qt.LayoutDirection.LeftToRight)

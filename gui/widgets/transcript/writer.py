@@ -119,6 +119,15 @@ class DocumentWriter:
 
     # ---- write and cut
 
+    def _make_room_on_top(self, first: Element) -> None:
+        """Room for the head of a block of code that begins the document: Qt ignores its first block's top margin."""
+        frame = self.document.rootFrame()
+        style = frame.frameFormat()
+        wanted = self._styles.code_head_height if isinstance(first, Code) else 0.0
+        if style.topMargin() != wanted:
+            style.setTopMargin(wanted)
+            frame.setFrameFormat(style)
+
     def _append(self, element: Element) -> None:
         cursor = QTextCursor(self.document)
         cursor.movePosition(QTextCursor.MoveOperation.End)
@@ -127,6 +136,8 @@ class DocumentWriter:
         # Qt puts an empty block behind a table beside it, so an empty paragraph there needs a block of its own.
         into_block = self._has_empty_end and not (is_after_table and is_empty)
         self._has_empty_end = False
+        if not self.placed:
+            self._make_room_on_top(element)
         if isinstance(element, Code):
             lines = CodeLines(element, self._styles, self._highlighter, is_top=not self.placed)
             lines.write(cursor, into_block=into_block)

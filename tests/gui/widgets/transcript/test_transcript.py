@@ -565,3 +565,19 @@ def test_hostile_text_survives_whole_and_streamed(transcript: Transcript, text: 
     assert transcript.source_text("a") == text
     if text.isalnum():
         assert streamed.replace("\n", "") == text
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["at once", "piece by piece"])
+def test_code_that_begins_a_message_has_its_head(transcript: Transcript, streamed: bool) -> None:
+    text = "```python\nx = 1\n```\n\nDone."
+    if streamed:
+        transcript.set_messages([writing("a")])
+        transcript.begin_stream("a")
+        for letter in text:
+            transcript.append_text("a", letter)
+            transcript.flush()
+        transcript.finish("a", model("a", text))
+    else:
+        transcript.set_messages([model("a", text)])
+    body = view(transcript, "a").body
+    assert body._rect(body.writer.placed[0]).top() >= 0
