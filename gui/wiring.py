@@ -43,7 +43,7 @@ from gui.remedies import Remedies
 from gui.theme import Mode, Theme
 
 FOOTER_EVERY_MS = 100
-HARDWARE_EVERY_MS = 1000
+HARDWARE_EVERY_MS = 500
 
 
 def build_window(
@@ -273,7 +273,7 @@ class Wiring(QObject):
         footer.set_speed(values.prefill_tps, values.decode_tps)
 
     def _show_load(self) -> None:
-        """Memory and processor, once a second while somebody can see them."""
+        """Memory and processor, twice a second while somebody can see them."""
         if not self._window.isVisible() or self._window.isMinimized() or self._workbench.recorder is None:
             return
         from gui.panels.inspector.presenter.hardware import HardwarePresenter

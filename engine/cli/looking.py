@@ -15,6 +15,7 @@ from engine.cli.session import Session, add_fields, given_fields
 from engine.gguf.card import Card, read_card
 from engine.hardware import open_recorder
 from engine.hardware.recorder import Recorder
+from engine.hardware.snapshot import Quantity, Unit
 from engine.models.library import LibraryEntry, scan
 from engine.models.starter import starter_model
 from engine.runtime.supervisor import Phase
@@ -43,7 +44,11 @@ def hardware(session: Session) -> int:
             session.put(document, _hardware_lines(document))
             return 0
         while True:
-            session.put_line({"utc": _utc(), **_readings(recorder)} if session.as_json else _readings(recorder))
+            now = {"utc": _utc(), **_readings(recorder)}
+            if session.as_json:
+                session.put_line(now)
+            else:
+                print(" · ".join(_readings_text(recorder)), flush=True)
             if time.monotonic() + arguments.interval > until:
                 return 0
             time.sleep(arguments.interval)
@@ -245,8 +250,26 @@ def _hardware_lines(document: dict[str, Any]) -> list[str]:
     lines = [f"{each['name']}  ({each['driver'] or 'no driver'})" for each in document["devices"]]
     for source, readings in document["readings"].items():
         for name, value in readings.items():
-            lines.append(f"{source:<10}{name:<20}{'unknown' if value is None else f'{value:,.1f}'}")
+            lines.append(f"{source:<10}{name:<20}{_with_unit(name, value)}")
     return lines
+
+
+def _readings_text(recorder: Recorder) -> list[str]:
+    return [
+        f"{source} {name} {_with_unit(name, value)}"
+        for source, readings in _readings(recorder).items()
+        for name, value in readings.items()
+        if value is not None
+    ]
+
+
+def _with_unit(name: str, value: float | None) -> str:
+    if value is None:
+        return "unknown"
+    unit = Quantity[name.upper()].unit
+    if unit in (Unit.BYTES, Unit.BYTES_PER_S):
+        return f"{value / 2**20:,.1f} Mi{unit.value}"
+    return f"{value:,.1f} {unit.value}"
 
 
 def _writable(folder: Path) -> bool:

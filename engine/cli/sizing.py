@@ -169,7 +169,9 @@ def _size_lines(estimate: Estimate, measured: Ledger | None) -> list[str]:
     }
     lines.append(words[estimate.verdict.fits])
     if estimate.max_n_ctx is not None:
-        lines.append(f"largest context that fits: {estimate.max_n_ctx:,} tokens")
+        trained = estimate.facts.n_ctx_train
+        beyond = f"; the model was trained for {trained:,}" if estimate.max_n_ctx > trained > 0 else ""
+        lines.append(f"largest context that fits: {estimate.max_n_ctx:,} tokens{beyond}")
     lines += [f"advice: {each.label}" for each in estimate.verdict.advice]
     return lines
 

@@ -5,7 +5,9 @@ Panels do not know each other; where one stands inside another (the inspector be
 
 from __future__ import annotations
 
-from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication
+from dataclasses import replace
+
+from PySide6.QtCore import QCoreApplication
 from PySide6.QtWidgets import QWidget
 
 from gui.page import PanelContext, PanelSpec
@@ -43,17 +45,15 @@ def _settings(context: PanelContext) -> QWidget:
 
 
 PANELS: tuple[PanelSpec, ...] = (
-    PanelSpec("chat", QT_TRANSLATE_NOOP("Panels", "Chat"), "chat", 1, "Ctrl+1", _chat),
-    PanelSpec("memory", QT_TRANSLATE_NOOP("Panels", "Memory"), "memory", 2, "Ctrl+2", _memory),
-    PanelSpec("hardware", QT_TRANSLATE_NOOP("Panels", "Hardware"), "hardware", 3, "Ctrl+3", _hardware),
-    PanelSpec("models", QT_TRANSLATE_NOOP("Panels", "Models"), "models", 4, "Ctrl+4", _models),
-    PanelSpec("settings", QT_TRANSLATE_NOOP("Panels", "Settings"), "settings", 6, "Ctrl+6", _settings, at_bottom=True),
+    PanelSpec("chat", "Chat", "chat", 1, "Ctrl+1", _chat),
+    PanelSpec("memory", "Memory", "memory", 2, "Ctrl+2", _memory),
+    PanelSpec("hardware", "Hardware", "hardware", 3, "Ctrl+3", _hardware),
+    PanelSpec("models", "Models", "models", 4, "Ctrl+4", _models),
+    PanelSpec("settings", "Settings", "settings", 6, "Ctrl+6", _settings, at_bottom=True),
 )
-"""Every page, titles not yet translated; `panels` gives them in the language of the window."""
+"""Every page, its title in English; `panels` gives them in the language of the window."""
 
 
 def panels() -> tuple[PanelSpec, ...]:
     """The pages with their titles in the window's language. Call it once the application is there."""
-    from dataclasses import replace
-
     return tuple(replace(each, title=QCoreApplication.translate("Panels", each.title)) for each in PANELS)

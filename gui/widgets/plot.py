@@ -33,6 +33,8 @@ from gui.widgets.quantities import MINUS, quantity_text, seconds_text
 
 __all__ = ["LegendPlace", "PlotWidget", "XAxis"]
 
+_WIDEST_TEXT = "512 KiB/s"  # as wide as anything that usually stands at a y axis
+
 
 class LegendPlace(enum.Enum):
     """Where the series are named: nowhere, under the plot with their last values, or at the ends of their lines."""
@@ -217,6 +219,8 @@ class PlotWidget(QWidget):
         height = max(10, self.height() - top - bottom)
         self._frame.rect = QRectF(0, top, self.width(), height)  # how many lines there are depends on the height
         texts = self._frame.y_ticks()[1]
+        if self._frame.x_axis is XAxis.TIME and texts:
+            texts = [*texts, _WIDEST_TEXT]  # plots under each other share one time axis, so their edges must meet
         left = max((metrics.horizontalAdvance(text) for text in texts), default=0)
         left += 8 if left else 0
         right = 1

@@ -142,7 +142,10 @@ class PlotFrame:
             span = high - low
             step = next((s for s in _TIME_STEPS_S if span / s <= min(6, n_words)), _TIME_STEPS_S[-1])
             n_steps = int(span / step + 1e-9)
-            return [(high - n * step, MINUS + _span_text(n * step) if n else now) for n in range(n_steps + 1)]
+            unit, seconds = ("min", 60) if step % 60 == 0 else ("s", 1)
+            return [
+                (high - n * step, f"{MINUS}{n * step / seconds:g} {unit}" if n else now) for n in range(n_steps + 1)
+            ]
         if self.x_axis is XAxis.POWERS:
             first, last = math.ceil(_log2(low) - 1e-9), math.floor(_log2(high) + 1e-9)
             every = max(1, math.ceil((last - first) / n_words))
@@ -158,10 +161,6 @@ class PlotFrame:
 
 def _log2(x: float) -> float:
     return math.log2(max(x, 1e-12))
-
-
-def _span_text(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:g} min"
 
 
 def _short_count(number: float) -> str:

@@ -27,7 +27,6 @@ class Column:
     title: str
     is_number: bool = False
     stretches: bool = False
-    is_dim: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +84,6 @@ class _Model(QAbstractTableModel):
             return side | Qt.AlignmentFlag.AlignVCenter
         if role == Qt.ItemDataRole.FontRole:
             return self.font_of(index.column())
-        if role == Qt.ItemDataRole.ForegroundRole and column.is_dim:
-            return self.theme.color("text2")
         return None
 
     def font_of(self, column: int) -> QFont:

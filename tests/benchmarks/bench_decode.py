@@ -95,4 +95,11 @@ def second_turn_row(window: BenchWindow) -> Row:
         second = window.say("And then?", 16)
         assert first.stats.n_prompt > 1900, first.stats.n_prompt
         ratios.append(second.first_seen_s / first.stats.prefill_s)
-    return Row("second turn's first token over first prefill (2,000 tokens)", statistics.median(ratios), "≤ 0.10", "×", "", ratios)
+    return Row(
+        "second turn's first token over first prefill (2,000 tokens)",
+        statistics.median(ratios),
+        "≤ 0.10",
+        "×",
+        "",
+        ratios,
+    )

@@ -197,14 +197,23 @@ def _percentile(values: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def main() -> None:
-    """Print everything."""
+def open_transcript() -> Transcript:
+    """A transcript on a screen, real or not, in an application that is made if there is none."""
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    app = QApplication([])
+    app = QApplication.instance() or QApplication(["bench"])
+    assert isinstance(app, QApplication)
     theme = Theme(Mode.DARK)
     theme.apply(app)
     transcript = Transcript(theme)
     transcript.resize(800, 800)
+    transcript.show()
+    app.processEvents()
+    return transcript
+
+
+def main() -> None:
+    """Print everything."""
+    transcript = open_transcript()
     print(f"open 2,000 messages: {open_cost(transcript, 2000):.0f} ms")
     costs = wheel_costs(transcript, 300)
     print(f"wheel step: mean {statistics.mean(costs):.1f} p99 {_percentile(costs, 0.99):.1f} max {max(costs):.1f} ms")

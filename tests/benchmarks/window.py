@@ -115,5 +115,3 @@ class BenchWindow:
         pid = self.workbench.state.pid
         assert pid is not None
         return psutil.Process(pid).memory_info().rss
-
-

@@ -46,7 +46,9 @@ class Driver:
         wanted = {**self.workbench.load_options, **options}
         self.workbench.set_load_options(wanted)  # type: ignore[arg-type]
         self.workbench.open_model(path)
-        self.until(lambda: self.workbench.state.phase is Phase.READY or self.troubles)
+        refused = (Phase.EMPTY, Phase.LOST)
+        self.until(lambda: self.workbench.state.phase is Phase.PLANNING)
+        self.until(lambda: self.workbench.state.phase is Phase.READY or self.workbench.state.phase in refused)
         assert self.workbench.state.phase is Phase.READY, self.troubles
 
     def worker(self) -> psutil.Process:

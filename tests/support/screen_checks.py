@@ -49,6 +49,9 @@ from PySide6.QtWidgets import (
 )
 
 TOLERANCE = 1  # pixel: metrics and layouts round in different directions
+PADDING = (
+    6  # pixels around the text of a widget that paints itself: it may hang over so that the text stands at an edge
+)
 LONG_TEXT = 24  # characters: what somebody typed may be longer than its line, a value may not
 FLAT_SHARE = 0.999  # of the picture in one colour: nothing is drawn there
 
@@ -87,7 +90,7 @@ class Finding:
 
 def findings_of(window: QWidget) -> list[Finding]:
     """Everything that the checks find in a window that is shown and laid out."""
-    found: list[Finding] = []
+    found = [Finding("overlap", _name_of(window), each) for each in overlaps(window)]
     for widget in _seen(window):
         found += [Finding("clipped", place_of(widget), each) for each in clipped_texts(widget)]
         cut = _cut_off(widget, window)
@@ -292,6 +295,7 @@ def _cut_off(widget: QWidget, window: QWidget) -> str:
     if isinstance(widget, QLabel | QAbstractButton) and not widget.text():
         return ""
     area, current = QRect(QPoint(0, 0), widget.size()), widget
+    allowed = PADDING if _paints_itself(widget) else TOLERANCE
     while current is not window:
         parent = current.parentWidget()
         if parent is None or current.isWindow():
@@ -303,7 +307,7 @@ def _cut_off(widget: QWidget, window: QWidget) -> str:
         if scroller is not None:
             out_x = 0 if scroller.horizontalScrollBar().maximum() > 0 else out_x
             out_y = 0 if scroller.verticalScrollBar().maximum() > 0 else out_y
-        if max(out_x, out_y) > TOLERANCE:
+        if max(out_x, out_y) > allowed:
             return f"sticks out of {_name_of(parent)} by {max(out_x, 0)} × {max(out_y, 0)} px"
         area = area.intersected(parent.rect())
         if area.isEmpty():

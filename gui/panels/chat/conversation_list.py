@@ -151,8 +151,9 @@ class ListDelegate(QStyledItemDelegate):
     def sizeHint(self, option: QStyleOptionViewItem, index: _Index) -> QSize:
         item: ListItem = index.data(_ITEM)
         px = self._theme.px
-        height = {ItemKind.HEADING: px(30), ItemKind.CHAT: px(32), ItemKind.HIT: px(50)}[item.kind]
-        return QSize(60, height)
+        if item.snippet:
+            return QSize(60, px(50))
+        return QSize(60, px(30) if item.kind is ItemKind.HEADING else px(32))
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
         item: ListItem = index.data(_ITEM)
@@ -174,14 +175,14 @@ class ListDelegate(QStyledItemDelegate):
             painter.setBrush(theme.color("surface3" if is_open else "surface2"))
             painter.drawRoundedRect(box, theme.RADIUS_SMALL, theme.RADIUS_SMALL)
         inner = area.adjusted(_PAD, 0, -_PAD, 0)
-        if item.kind is ItemKind.HIT:
+        if item.snippet:
             inner.setHeight(area.height() // 2 + 2)
         font = theme.ui_font(13)
         painter.setFont(font)
         painter.setPen(theme.color("text1" if is_open or is_current or item.kind is ItemKind.HIT else "text2"))
         text = QFontMetrics(font).elidedText(item.text, Qt.TextElideMode.ElideRight, inner.width())
         painter.drawText(inner, int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft), text)
-        if item.kind is ItemKind.HIT:
+        if item.snippet:
             self._paint_snippet(painter, inner.translated(0, inner.height() - 6), item)
         if is_current:
             draw_focus_ring(painter, box, theme, theme.RADIUS_SMALL)
@@ -354,7 +355,7 @@ class ConversationList(QFrame):
         self.view.edit_ended.connect(self._show_pending)
         self.model.renamed.connect(self.rename_wanted)
         self._nothing = EmptyState(theme, self.tr("Your chats will stand here."), icon=lambda: icons.icon("chat", "text3", 32))
-        self._no_hit = EmptyState(theme, self.tr("No chat has these words."))
+        self.no_hit = EmptyState(theme, self.tr("No chat has these words."))
         self._lay_out()
         self._search_typed("")
 
@@ -490,14 +491,15 @@ class ConversationList(QFrame):
     def _lay_out(self) -> None:
         stack = QWidget()
         self._stack = QStackedLayout(stack)
-        for each in (self.view, self._nothing, self._no_hit):
+        for each in (self.view, self._nothing, self.no_hit):
             self._stack.addWidget(each)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 12, 4, 8)
         layout.setSpacing(0)
-        for each in (self.search, self.new_button):
-            row = QVBoxLayout()
-            row.setContentsMargins(0, 0, 8, 10)
-            row.addWidget(each)
-            layout.addLayout(row)
+        head = QVBoxLayout()
+        head.setContentsMargins(0, 0, 8, 10)
+        head.setSpacing(10)
+        head.addWidget(self.search)
+        head.addWidget(self.new_button)
+        layout.addLayout(head)
         layout.addWidget(stack, 1)

@@ -36,6 +36,8 @@ from gui.widgets.quantities import bytes_text
 
 HEIGHT = 42
 NARROW = 560
+NARROW_MODEL = 190
+_WIDEST = 16_777_215  # QWIDGETSIZE_MAX
 PROMPT_AFTER_MS = 400
 
 
@@ -283,8 +285,9 @@ class ChatHeader(QFrame):
         self._name_prompt_button()
 
     def _name_prompt_button(self) -> None:
-        """In a narrow column the button says less, so that the chat's name has room."""
+        """In a narrow column the buttons say less, so that the chat's name has room."""
         is_narrow = self.width() < self._theme.px(NARROW)
+        self.model_button.setMaximumWidth(self._theme.px(NARROW_MODEL) if is_narrow else _WIDEST)
         text = self.tr("System") if is_narrow else self.tr("System prompt")
         text += " \N{BULLET}" if self._has_prompt else ""
         if text != self.prompt_button.text():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import cast
 
 from PySide6.QtCore import Qt, QTimer, QUrl
@@ -43,7 +44,13 @@ _LIST_FLAG, _INSPECTOR_FLAG, _MOVED_FLAG = "chat.list", "chat.inspector", "chat.
 
 
 class ChatPage(QWidget):
-    """The page. `inspector` is the right column."""
+    """The page.
+
+    Attributes:
+        inspector: the right column, handed in.
+        list, header, transcript, composer, system_prompt, progress, no_model: its parts.
+        presenter: its decisions.
+    """
 
     def __init__(
         self,
@@ -53,8 +60,9 @@ class ChatPage(QWidget):
         now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
     ) -> None:
         super().__init__()
-        self._context, self._now = context, now
+        self.context, self._now = context, now
         self._told_warnings: set[tuple[str, ...]] = set()
+        self._is_narrow = self._is_moved = False
         self.setAccessibleName(self.tr("Chat"))
         self.presenter = ChatPresenter(context.workbench)
         theme, icons = context.theme, context.icons
@@ -87,7 +95,7 @@ class ChatPage(QWidget):
 
     def activated(self) -> None:
         # The page's notices belong over the thread, not over all three columns.
-        notices = self._context.notices
+        notices = self.context.notices
         if notices.parentWidget() is not self._centre:
             self._centre_layout.insertWidget(2, notices)
         if isinstance(self.inspector, Activates):
@@ -127,12 +135,12 @@ class ChatPage(QWidget):
 
     def set_list_shown(self, shown: bool) -> None:
         self.list.setVisible(shown)
-        self._context.state.set_flag(_LIST_FLAG, shown)
+        self.context.state.set_flag(_LIST_FLAG, shown)
 
     def toggle_inspector(self) -> None:
         shown = self.inspector.isHidden()
         self.inspector.setVisible(shown)
-        self._context.state.set_flag(_INSPECTOR_FLAG, shown)
+        self.context.state.set_flag(_INSPECTOR_FLAG, shown)
 
     def regenerate(self) -> None:
         """Another answer to the last question."""
@@ -143,7 +151,7 @@ class ChatPage(QWidget):
         message = self.presenter.last_answer()
         if message is not None:
             QGuiApplication.clipboard().setText(message.text)
-            self._context.toast.show_text(self.tr("Answer copied"))
+            self.context.toast.show_text(self.tr("Answer copied"))
 
     def rename_chat(self) -> None:
         """Name the chat on screen."""
@@ -159,7 +167,7 @@ class ChatPage(QWidget):
         name = title_text(row) if row is not None else self.tr("Chat")
         self.flush()
         restore = self.presenter.delete(wanted)
-        self._context.toast.show_undo(self.tr("“{title}” deleted").format(title=_shortened(name)), restore)
+        self.context.toast.show_undo(self.tr("“{title}” deleted").format(title=_shortened(name)), restore)
 
     def edit_system_prompt(self) -> None:
         """Show or hide the system prompt."""
@@ -169,7 +177,7 @@ class ChatPage(QWidget):
 
     def show_header(self, header: Header) -> None:
         self.header.show_header(header)
-        self._context.set_title(header.title)
+        self.context.set_title(header.title)
 
     def show_composer(self, state: ComposerState) -> None:
         self.composer.set_state(state)
@@ -230,7 +238,7 @@ class ChatPage(QWidget):
         warnings = message.figures.warnings if message.figures else ()
         if warnings and warnings not in self._told_warnings:
             self._told_warnings.add(warnings)
-            self._context.notices.show_trouble(bent_template(warnings), Severity.WARNING)
+            self.context.notices.show_trouble(bent_template(warnings), Severity.WARNING)
 
     def show_draft(self, text: str) -> None:
         self.composer.set_text(text)
@@ -248,7 +256,7 @@ class ChatPage(QWidget):
         self.header.show_models(entries, present)
 
     def show_trouble(self, trouble: Trouble) -> None:
-        self._context.notices.show_trouble(trouble)
+        self.context.notices.show_trouble(trouble)
 
     # ---- hands
 
@@ -291,11 +299,11 @@ class ChatPage(QWidget):
 
     def _end_model_menu(self, menu: QMenu) -> None:
         menu.addAction(self.tr("Open file …"), self.ask_for_file)
-        menu.addAction(self.tr("All models"), lambda: self._context.go("models"))
+        menu.addAction(self.tr("All models"), lambda: self.context.go("models"))
         if self.presenter.state.model_path:
             menu.addSeparator()
-            menu.addAction(self.tr("Load again"), self._context.workbench.reload)
-            menu.addAction(self.tr("Unload"), self._context.workbench.unload_model)
+            menu.addAction(self.tr("Load again"), self.context.workbench.reload)
+            menu.addAction(self.tr("Unload"), self.context.workbench.unload_model)
 
     def _palette_entries(self) -> list[Entry]:
         chats = [
@@ -303,7 +311,7 @@ class ChatPage(QWidget):
                 f"chat:{row.id}",
                 title_text(row),
                 self.tr("Chat"),
-                lambda wanted=str(row.id): self._go_to_chat(wanted),
+                partial(self._go_to_chat, str(row.id)),
                 icon="chat",
             )
             for row in self.presenter.rows
@@ -313,17 +321,17 @@ class ChatPage(QWidget):
                 f"model:{entry.path}",
                 entry.label,
                 self.tr("Model"),
-                lambda path=str(entry.path): self.presenter.open_model(path),
+                partial(self.presenter.open_model, str(entry.path)),
                 icon="models",
                 help=str(entry.path),
             )
-            for entry in self._context.workbench.library
+            for entry in self.context.workbench.library
             if entry.is_model
         ]
         return [*chats, *models]
 
     def _go_to_chat(self, conversation_id: str) -> None:
-        self._context.go("chat")
+        self.context.go("chat")
         self._open(conversation_id, "")
 
     # ---- making it
@@ -341,7 +349,7 @@ class ChatPage(QWidget):
         transcript.edit_requested.connect(self._edit)
         transcript.again_requested.connect(presenter.answer_again)
         transcript.sibling_requested.connect(presenter.show_sibling)
-        transcript.copy_requested.connect(lambda _id: self._context.toast.show_text(self.tr("Message copied")))
+        transcript.copy_requested.connect(lambda _id: self.context.toast.show_text(self.tr("Message copied")))
         transcript.link_clicked.connect(self._open_link)
         self.list.open_wanted.connect(self._open)
         self.list.new_wanted.connect(self.new_chat)
@@ -355,7 +363,7 @@ class ChatPage(QWidget):
         self.system_prompt.edited.connect(presenter.set_system_prompt)
         self.system_prompt.left.connect(lambda: self.header.prompt_button.setChecked(False))
         self.no_model.first_step.connect(presenter.load_starter)
-        self._choose.clicked.connect(lambda: self._context.go("models"))
+        self._choose.clicked.connect(lambda: self.context.go("models"))
 
     def _lay_out(self) -> None:
         self._has_messages = self._is_without_model = False
@@ -377,18 +385,18 @@ class ChatPage(QWidget):
         self._centre_layout.addLayout(self._make_foot())
         self.system_prompt.hide()
         self.progress.hide()
-        self._splitter = QSplitter(Qt.Orientation.Horizontal)
-        self._splitter.setChildrenCollapsible(False)
-        self._splitter.setHandleWidth(1)
+        self.splitter = QSplitter(Qt.Orientation.Horizontal)
+        self.splitter.setChildrenCollapsible(False)
+        self.splitter.setHandleWidth(1)
         for place, (name, widget) in enumerate(
             (("list", self.list), ("centre", self._centre), ("inspector", self.inspector))
         ):
             widget.setMinimumWidth(NARROWEST[name])
-            self._splitter.addWidget(widget)
-            self._splitter.setStretchFactor(place, 1 if name == "centre" else 0)
+            self.splitter.addWidget(widget)
+            self.splitter.setStretchFactor(place, 1 if name == "centre" else 0)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._splitter)
+        layout.addWidget(self.splitter)
 
     def _make_foot(self) -> QHBoxLayout:
         """What stands under the thread, as wide as its column."""
@@ -399,7 +407,7 @@ class ChatPage(QWidget):
         for button in (load, choose):
             button.setAccessibleName(button.text())
         load.clicked.connect(self.presenter.load_starter)
-        choose.clicked.connect(lambda: self._context.go("models"))
+        choose.clicked.connect(lambda: self.context.go("models"))
         strip = QHBoxLayout(self._strip)
         strip.setContentsMargins(0, 0, 0, 0)
         strip.setSpacing(8)
@@ -434,22 +442,20 @@ class ChatPage(QWidget):
         if self._is_moved:
             return
         sides = (NARROW_LIST_WIDTH, NARROW_INSPECTOR_WIDTH) if self._is_narrow else (LIST_WIDTH, INSPECTOR_WIDTH)
-        self._splitter.setSizes([sides[0], 10_000, sides[1]])
+        self.splitter.setSizes([sides[0], 10_000, sides[1]])
 
     def _moved(self) -> None:
         if not self._is_moved:
             self._is_moved = True
-            self._context.state.set_flag(_MOVED_FLAG, True)
+            self.context.state.set_flag(_MOVED_FLAG, True)
 
     def _restore(self) -> None:
-        state = self._context.state
-        self._is_narrow: bool | None = None
-        self._is_moved = False
+        state = self.context.state
         self._share_width()
         self._is_moved = state.flag(_MOVED_FLAG, False)
         if self._is_moved:
-            state.attach_splitter("chat.columns", self._splitter)
-        self._splitter.splitterMoved.connect(lambda _position, _index: self._moved())
+            state.attach_splitter("chat.columns", self.splitter)
+        self.splitter.splitterMoved.connect(lambda _position, _index: self._moved())
         self.list.setVisible(state.flag(_LIST_FLAG, True))
         self.inspector.setVisible(state.flag(_INSPECTOR_FLAG, True))
 

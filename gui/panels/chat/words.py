@@ -6,9 +6,7 @@ Every number has its unit, what is unknown is left out and never drawn as 0.
 
 from __future__ import annotations
 
-from datetime import date
-
-from PySide6.QtCore import QCoreApplication, QLocale
+from PySide6.QtCore import QCoreApplication, QDate, QLocale
 
 from engine.base.errors import Trouble
 from engine.runtime.supervisor import Phase
@@ -132,7 +130,7 @@ def bent_template(warnings: tuple[str, ...]) -> Trouble:
 def group_text(group: Group) -> str:
     """The heading of a group of chats."""
     if group.period is Period.MONTH:
-        return QLocale().toString(date(group.year, group.month, 1), "MMMM yyyy")
+        return QLocale().toString(QDate(group.year, group.month, 1), "MMMM yyyy")
     return {
         Period.PINNED: _tr("Pinned"),
         Period.TODAY: _tr("Today"),

@@ -58,7 +58,7 @@ class HardwareView(QWidget):
         self.export_button.setAccessibleName(self.tr("Save everything that was recorded as a CSV file"))
         titles = words.run_titles()
         numbers, stretched = range(2, 7), 1
-        columns = [Column(each, at in numbers, at == stretched, at in (0, 7)) for at, each in enumerate(titles)]
+        columns = [Column(each, at in numbers, at == stretched) for at, each in enumerate(titles)]
         self.runs = ValueTable(theme, columns, name=self.tr("Recorded runs"), sortable=True, most_rows=MOST_ROWS)
         self.no_runs = QLabel(self.tr("No answer was written yet. Each one is recorded here with its speeds."))
         set_kind(self.no_runs, "dim")
@@ -157,7 +157,7 @@ class HardwareView(QWidget):
         runs_title = QLabel(self.tr("Recorded runs"))
         set_kind(runs_title, "heading")
         runs_head = QHBoxLayout()
-        runs_head.setContentsMargins(0, 0, -5, 0)
+        runs_head.setContentsMargins(0, 0, 0, 0)
         runs_head.addWidget(runs_title, 1)
         runs_head.addWidget(self.copy_button)
         page = QWidget()

@@ -227,7 +227,7 @@ class AnswerPane(QWidget):
         heading = QLabel(self.tr("By part"))
         set_kind(heading, "section")
         head = QHBoxLayout()
-        head.setContentsMargins(0, 0, -5, 0)
+        head.setContentsMargins(0, 0, 0, 0)
         head.addWidget(heading, 1)
         head.addWidget(self.copy_button)
         self._table_side = QWidget()

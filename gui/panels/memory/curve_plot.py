@@ -45,7 +45,7 @@ class CurvePlot(QWidget):
         set_kind(self.caption, "caption")
         self.caption.setWordWrap(True)
         head = QHBoxLayout()
-        head.setContentsMargins(0, 0, -5, 0)
+        head.setContentsMargins(0, 0, 0, 0)
         head.addWidget(heading, 1)
         head.addWidget(self.copy_button)
         column = QVBoxLayout(self)

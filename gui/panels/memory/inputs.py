@@ -19,8 +19,8 @@ from gui.widgets.busy import Busy
 from gui.widgets.choice_field import CalmComboBox
 
 WIDTH, NARROW_WIDTH = 372, 336
-LINK_PADDING = 5
-"""What a link button has around its text; taken back where its text should stand at an edge."""
+FLUSH = "QPushButton { padding: 0; }"
+"""Lengths only: a link whose text stands at the column's edge."""
 
 
 class InputsColumn(QFrame):
@@ -53,6 +53,7 @@ class InputsColumn(QFrame):
         self.models.activated.connect(lambda at: self.model_chosen.emit(self._choices[at].path))
         self.open_button = QPushButton(self.tr("Open file…"))
         set_kind(self.open_button, "link")
+        self.open_button.setStyleSheet(FLUSH)
         self.open_button.setAccessibleName(self.tr("Open a model file"))
         self.open_button.clicked.connect(self.open_wanted)
         self.facts = QLabel()
@@ -64,6 +65,7 @@ class InputsColumn(QFrame):
         self.more.field_changed.connect(self.option_changed)
         self.no_gpu = QPushButton(self.tr("No GPU found. See Hardware"))
         set_kind(self.no_gpu, "link")
+        self.no_gpu.setStyleSheet(FLUSH)
         self.no_gpu.setAccessibleName(self.tr("No GPU was found; go to Hardware to see why"))
         self.no_gpu.clicked.connect(self.hardware_wanted)
         self.load_button = QPushButton(self.tr("Load with these"))
@@ -150,7 +152,6 @@ class InputsColumn(QFrame):
         set_kind(label, "dim")
         label.setBuddy(self.models)
         head = QHBoxLayout()
-        head.setContentsMargins(0, 0, -LINK_PADDING, 0)
         head.addWidget(label, 1)
         head.addWidget(self.open_button)
         buttons = QHBoxLayout()
@@ -159,7 +160,7 @@ class InputsColumn(QFrame):
         buttons.addWidget(self.fit_button)
         buttons.addStretch(1)
         gpu = QHBoxLayout()
-        gpu.setContentsMargins(-LINK_PADDING, 0, 0, 0)
+        gpu.setContentsMargins(0, 0, 0, 0)
         gpu.addWidget(self.no_gpu)
         gpu.addStretch(1)
         inner = QWidget()

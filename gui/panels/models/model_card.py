@@ -79,7 +79,7 @@ class ModelCard(QWidget):
         set_kind(self.mix_title, "section")
         self.mix = StackedBar(theme, self.tr("Tensor types"))
         self.legend = Legend(theme)
-        columns = [Column(self.tr("Property"), is_dim=True), Column(self.tr("Value"), stretches=True)]
+        columns = [Column(self.tr("Property")), Column(self.tr("Value"), stretches=True)]
         self.table = ValueTable(theme, columns, name=self.tr("The model's card"), has_header=False)
         self.copy_button = QPushButton(self.tr("Copy as TSV"))
         set_kind(self.copy_button, "link")
@@ -195,7 +195,7 @@ class ModelCard(QWidget):
         table_title = QLabel(self.tr("From the file's header"))
         set_kind(table_title, "section")
         head = QHBoxLayout()
-        head.setContentsMargins(0, 0, -5, 0)
+        head.setContentsMargins(0, 0, 0, 0)
         head.addWidget(table_title, 1)
         head.addWidget(self.copy_button)
         line = QFrame()

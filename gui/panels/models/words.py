@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication
 
-from engine.gguf.card import Card, ModelKind, TypeShare
+from engine.gguf.card import UNKNOWN, Card, ModelKind, TypeShare
 from engine.memory.fit import Fits
 from engine.workbench.events import Estimate
 from gui.model_name import spoken_name
@@ -130,8 +130,9 @@ def fit_text(estimate: Estimate) -> tuple[str, str]:
 
 
 def card_rows(card: Card) -> tuple[tuple[str, str], ...]:
-    """The card's rows but the tensor types, which stand above them as a bar."""
-    return tuple(row for row in card.rows() if row[0] != "Tensor types")
+    """The card's rows but the tensor types, which stand above them as a bar; of no model, only what is known."""
+    is_model = card.kind is ModelKind.MODEL
+    return tuple(row for row in card.rows() if row[0] != "Tensor types" and (is_model or row[1] != UNKNOWN))
 
 
 def mix_segments(card: Card) -> list[Segment]:

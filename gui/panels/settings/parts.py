@@ -81,7 +81,7 @@ class KeyboardPart(QWidget):
         self.search.setClearButtonEnabled(True)
         columns = [
             Column(self.tr("Action"), stretches=True),
-            Column(self.tr("Where"), is_dim=True),
+            Column(self.tr("Where")),
             Column(self.tr("Keys"), is_number=True),
         ]
         self.table = ValueTable(theme, columns, name=self.tr("Keyboard shortcuts"), sortable=True)
@@ -122,7 +122,8 @@ class AboutPart(QWidget):
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         version = about.own_version()
-        self.version = _selectable(self.tr("Llamarium {version}").format(version=version or self.tr("from its source")))
+        own = self.tr("Llamarium {version}").format(version=version) if version else self.tr("Llamarium, from its source")
+        self.version = _selectable(own)
         set_kind(self.version, "section")
         self.system = _selectable(about.system_text())
         set_kind(self.system, "dim")
@@ -144,7 +145,7 @@ class AboutPart(QWidget):
         columns = [
             Column(self.tr("Component"), stretches=True),
             Column(self.tr("Version"), is_number=True),
-            Column(self.tr("Licence"), is_dim=True),
+            Column(self.tr("Licence")),
         ]
         self.table = ValueTable(theme, columns, name=self.tr("Components and their licences"))
         self._filled = False
@@ -184,7 +185,7 @@ class AboutPart(QWidget):
     def show_engine(self, engine: EngineLine) -> None:
         """What the engine says of itself."""
         self.engine.setText(engine.name)
-        self.build.setText(engine.build)
+        self.build.setText(engine.build.strip(" |"))
         self.build.setVisible(bool(engine.build))
 
     def copy(self) -> None:

@@ -22,6 +22,8 @@ from gui.theme import Theme, set_kind
 NAV_WIDTH = 200
 COLUMN_WIDTH = 680
 FORM_WIDTH = 420
+LOOKAHEAD = 48
+"""A section counts as in view when its heading is so far below the top, in logical pixels, or above."""
 
 
 class SettingsView(QWidget):
@@ -85,7 +87,7 @@ class SettingsView(QWidget):
         bar = self._area.verticalScrollBar()
         present = next(iter(Section))
         for section, heading in self.headings.items():
-            if heading.mapTo(self._inner, QPoint(0, 0)).y() <= bar.value() + self._area.height() // 3:
+            if heading.mapTo(self._inner, QPoint(0, 0)).y() <= bar.value() + LOOKAHEAD:
                 present = section
         if bar.maximum() and bar.value() == bar.maximum():
             present = tuple(Section)[-1]

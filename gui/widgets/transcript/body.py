@@ -3,7 +3,7 @@
 It adds to Qt's browser what Markdown needs around the text (frames of code, bars of quotes, markers of lists, the
 caret while a message is written) and takes away what a message must not do: load anything, follow links, eat the
 wheel. Selection, links by keyboard and the text for screen readers are Qt's own, which is why the message is a
-browser and not a painted document (CHOICES section 4).
+browser and not a painted document.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The lines are blocks of the message's own document, so a selection runs through text and code alike and long lines
 wrap; the frame is painted behind them. While the fence is open, text is only appended and only the last line is
-coloured again: 1.0 ms an update, flat over 2,000 lines, where writing the block again took 95 ms (CHOICES section 3).
+coloured again: 1.0 ms an update, flat over 2,000 lines, where writing the block again took 95 ms.
 Rejected: a nested QTextFrame (its layout walks every line on each change) and an editor widget a block (no selection
 across it, one more thing to scroll).
 """

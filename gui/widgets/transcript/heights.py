@@ -1,6 +1,6 @@
 """The heights of a list's rows and where each begins: estimates first, measured heights as they become known.
 
-Opening 2,000 messages measures a dozen; the rest are estimates until they are seen (CHOICES section 4). Beginnings
+Opening 2,000 messages measures a dozen; the rest are estimates until they are seen. Beginnings
 are prefix sums, added up again only from the first height that changed, so a message growing at the end costs one
 addition. No Qt here.
 """

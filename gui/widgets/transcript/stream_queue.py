@@ -1,6 +1,6 @@
 """Text that came and is not on screen yet: collected for 33 ms, then handed over together.
 
-Two hundred tokens a second are thirty updates a second, 5 % of a core (CHOICES section 3). After an update that took
+Two hundred tokens a second are thirty updates a second, 5 % of a core. After an update that took
 long (a hostile text) the next one waits longer, so the window stays its reader's.
 """
 

@@ -36,7 +36,7 @@ class Opened:
     @property
     def notices(self) -> tuple[Any, ...]:
         """The notices of the Chat page, newest first; not that the computer is busy, which is no fault of the window."""
-        cards = self.chat._context.notices.cards
+        cards = self.chat.context.notices.cards
         return tuple(card for card in cards if not card.trouble.what.startswith("Other programs"))
 
     def wait(self, condition: Callable[[], bool], timeout_ms: int = 10_000) -> None:

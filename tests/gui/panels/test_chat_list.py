@@ -165,7 +165,7 @@ def test_the_search_finds_words_and_opens_the_place(window) -> None:
 
 def test_a_search_without_a_hit_says_so(window) -> None:
     window.chat.list.search.setText("zebra")
-    window.wait(lambda: window.chat.list._no_hit.isVisible())
+    window.wait(lambda: window.chat.list.no_hit.isVisible())
 
 
 def test_every_chat_keeps_its_draft_and_the_empty_one_its_own(window) -> None:

@@ -271,7 +271,7 @@ def test_the_inspector_shows_predicted_and_measured_memory(chat) -> None:
     assert view.predicted_bytes is not None
     assert view.measured_bytes is not None
     assert sum(row.measured_bytes or 0 for row in view.rows) == view.measured_bytes
-    assert "GiB" in chat.chat.inspector.memory.header._summary
+    assert "GiB" in chat.chat.inspector.memory.header.accessibleDescription()
 
 
 def test_the_inspector_draws_the_processor_and_the_run(chat) -> None:

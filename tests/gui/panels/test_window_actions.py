@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QApplication,
     QComboBox,
     QFileDialog,
+    QHeaderView,
     QLineEdit,
     QPlainTextEdit,
     QScrollBar,
@@ -93,6 +94,8 @@ def test_open_file_asks_and_loads_what_is_chosen(window, smollm2: Path) -> None:
     [dialog] = window.window.findChildren(QFileDialog)
     dialog.fileSelected.emit(str(smollm2))
     dialog.close()
+    window.window.activateWindow()
+    window.wait(window.window.isActiveWindow)
     window.wait(lambda: window.workbench.state.phase is Phase.READY, 60_000)
     press(window, "Ctrl+Shift+R")
     assert window.workbench.state.phase in (Phase.PLANNING, Phase.LOADING)
@@ -141,7 +144,7 @@ def test_every_control_of_the_chat_page_has_a_name(window) -> None:
         f"{type(each).__name__} in {type(each.parent()).__name__}"
         for each in window.window.findChildren(QWidget)
         if isinstance(each, kinds) and not isinstance(each, QScrollBar) and not each.accessibleName()
-        and not each.objectName().startswith("qt_")
+        and not isinstance(each, QHeaderView) and not each.isHidden() and not each.objectName().startswith("qt_")
     ]  # fmt: skip
     assert nameless == []
 
@@ -152,10 +155,7 @@ def test_a_fault_of_ours_becomes_a_notice_with_its_trace_and_the_window_lives_on
 
     window.wiring.faults.install()
     try:
-        with window.qtbot.captureExceptions():
-            pass
         QTimer.singleShot(0, broken)
-        sys.excepthook(*_raised(broken))
         window.wait(lambda: bool(window.notices))
     finally:
         window.wiring.faults.remove()
@@ -164,14 +164,6 @@ def test_a_fault_of_ours_becomes_a_notice_with_its_trace_and_the_window_lives_on
     assert "what you wrote is kept" in card.trouble.next_step
     assert "a slot that is wrong" in card.trouble.details
     assert window.window.isVisible()
-
-
-def _raised(broken) -> tuple:
-    try:
-        broken()
-    except ZeroDivisionError:
-        return sys.exc_info()
-    raise AssertionError
 
 
 def test_a_handler_that_fails_is_told_and_the_others_go_on(window) -> None:
@@ -194,7 +186,7 @@ def test_a_notice_goes_to_its_page_and_its_button_is_done_once(window) -> None:
 
 def test_the_splitter_can_be_moved_and_is_remembered(open_window, tmp_path: Path) -> None:
     first = open_window(state_path=tmp_path / "window.json")
-    splitter = first.chat._splitter
+    splitter = first.chat.splitter
     handle = splitter.handle(1)
     QTest.mousePress(handle, Qt.MouseButton.LeftButton)
     QTest.mouseMove(handle, QPoint(60, 5))
@@ -202,4 +194,4 @@ def test_the_splitter_can_be_moved_and_is_remembered(open_window, tmp_path: Path
     wanted = splitter.sizes()[0]
     first.window.close()
     second = open_window(state_path=tmp_path / "window.json")
-    assert abs(second.chat._splitter.sizes()[0] - wanted) <= 2
+    assert abs(second.chat.splitter.sizes()[0] - wanted) <= 2

@@ -116,6 +116,31 @@ def test_the_time_axis_ends_now(plot: PlotWidget) -> None:
     assert ticks[-1] == (100, "−60 s")
 
 
+def test_a_long_time_axis_is_in_minutes_throughout(plot: PlotWidget) -> None:
+    plot.set_data("cpu", [100, 130, 160], [1, 2, 3])
+    plot.set_window(300)
+    assert [text for _, text in plot.frame().x_ticks("now")] == [
+        "now",
+        "−1 min",
+        "−2 min",
+        "−3 min",
+        "−4 min",
+        "−5 min",
+    ]
+
+
+def test_plots_under_each_other_have_one_left_edge(theme: Theme, qtbot) -> None:
+    edges = set()
+    for unit, top in (("%", 100), ("B", GIB), ("B/s", 60_000)):
+        plot = PlotWidget(theme, "Load")
+        qtbot.addWidget(plot)
+        plot.resize(480, 200)
+        plot.set_series("load", "Load", 0, unit)
+        plot.set_data("load", [0, 60], [0, top])
+        edges.add(plot.frame().rect.left())
+    assert len(edges) == 1
+
+
 def test_the_y_axis_is_round_and_includes_the_limit(theme: Theme, qtbot) -> None:
     plot = PlotWidget(theme, "Memory", x_axis=XAxis.POWERS, x_unit="tokens", legend=LegendPlace.AT_END)
     qtbot.addWidget(plot)

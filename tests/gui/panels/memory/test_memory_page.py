@@ -1,0 +1,159 @@
+"""The Memory page with the real engine: what it predicts, what it explains, and that loading bears it out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QPushButton
+
+from engine.memory.fit import Fits
+from engine.memory.ledger import Part
+from engine.models.library import model_label
+from gui.icons import Icons
+from gui.notices import NoticeCard
+from gui.panels.memory.view import MemoryView
+from gui.theme import Theme
+from tests.support.pages import OpenPage, open_page, unnamed_controls
+
+WAIT_MS = 30_000
+
+
+@pytest.fixture
+def page(theme: Theme, icons: Icons, tmp_path: Path, smollm2: Path, qtbot) -> Iterator[OpenPage]:
+    with open_page("memory", theme, icons, tmp_path, "models") as opened:
+        opened.view.presenter.choose(smollm2)
+        qtbot.waitUntil(lambda: is_settled(opened.view), timeout=WAIT_MS)
+        yield opened
+
+
+def is_settled(view: MemoryView) -> bool:
+    """The engine has answered, and so has the curve."""
+    shown = view.presenter.page
+    return not shown.is_planning and (shown.trouble is not None or (shown.answer is not None and shown.curve is not None))
+
+
+def button(view: MemoryView, text: str) -> QPushButton:
+    return next(each for each in view.findChildren(QPushButton) if each.text() == text and each.isVisible())
+
+
+def test_choosing_a_model_shows_a_ledger_that_sums_to_the_byte(page: OpenPage, smollm2: Path) -> None:
+    answer = page.view.presenter.page.answer
+    table = page.view.answer.table
+    assert answer.verdict.fits is Fits.YES
+    assert table.sums() == [answer.ledger.sum_bytes]
+    assert sum(row.amounts[0] for row in table.rows()) == answer.ledger.sum_bytes
+    assert answer.ledger.size_of(Part.KV) == 94_371_840  # 4,096 tokens · 30 layers · 2 · 3 heads · 64 · 2 B
+    assert "Fits." in page.view.answer.verdict.text()
+    assert "30 layers · 9 heads, 3 KV" in page.view.inputs.facts.text()
+    assert table.as_tsv().splitlines()[-1].split("\t")[1] == str(answer.ledger.sum_bytes)
+    assert page.view.inputs.models.currentText().startswith(model_label(smollm2).partition(".")[0])
+
+
+def test_another_context_is_estimated_at_once_and_then_planned_by_the_engine(page: OpenPage, qtbot) -> None:
+    presenter = page.view.presenter
+    page.view.inputs.form.row("n_ctx").editor.box.setText("2048")
+    page.view.inputs.form.row("n_ctx").editor.box.committed.emit()
+    rough = presenter.page.answer
+    assert rough.is_rough
+    assert "~" in page.view.answer.verdict.text()
+    assert rough.ledger.size_of(Part.KV) == 94_371_840 // 2
+    qtbot.waitUntil(lambda: not presenter.page.answer.is_rough, timeout=WAIT_MS)
+    exact = presenter.page.answer
+    assert exact.ledger.n_ctx == 2048
+    for part in (Part.WEIGHTS, Part.KV, Part.COMPUTE, Part.OUTPUT):
+        assert exact.ledger.size_of(part) == rough.ledger.size_of(part)
+
+
+def test_the_curve_has_a_line_for_each_cache_type_and_the_smaller_ones_lie_lower(page: OpenPage) -> None:
+    plot = page.view.answer.curve.plot
+    assert plot.series_keys() == ("f16", "q8_0", "q4_0")
+    series = plot.frame().series
+    last = {key: series[key].last() for key in plot.series_keys()}
+    assert last["f16"] > last["q8_0"] > last["q4_0"]
+    assert plot.frame().x_range() == (512, 8192)
+
+
+def test_a_quantized_v_without_flash_attention_is_explained_and_its_button_mends_the_form(
+    page: OpenPage, qtbot
+) -> None:
+    presenter = page.view.presenter
+    presenter.change("flash_attn", "off")
+    presenter.change("type_v", "q8_0")
+    qtbot.waitUntil(lambda: presenter.page.trouble is not None, timeout=WAIT_MS)
+    assert not page.view.answer.table.isVisible()
+    card = page.view.findChild(NoticeCard)
+    assert "flash attention" in card.trouble.what
+    button(page.view, "Turn flash attention on").click()
+    assert page.view.inputs.more.values()["flash_attn"] == "on"
+    qtbot.waitUntil(lambda: is_settled(page.view) and presenter.page.trouble is None, timeout=WAIT_MS)
+    assert page.view.answer.table.isVisible()
+    assert presenter.page.answer.ledger.size_of(Part.KV) < 94_371_840
+    assert page.view.inputs.form.values()["kv_type"] == "other"
+
+
+def test_loading_with_these_measures_what_was_predicted_to_the_byte(page: OpenPage, qtbot) -> None:
+    presenter = page.view.presenter
+    presenter.apply({"n_ctx": 1024, "type_k": "q8_0", "type_v": "q8_0"})
+    qtbot.waitUntil(lambda: is_settled(page.view), timeout=WAIT_MS)
+    assert len(page.view.answer.table.sums()) == 1
+    button(page.view, "Load with these").click()
+    qtbot.waitUntil(lambda: presenter.page.is_loaded and presenter.page.answer.measured is not None, timeout=WAIT_MS)
+    answer = presenter.page.answer
+    for part in (Part.WEIGHTS, Part.KV, Part.COMPUTE, Part.OUTPUT):
+        assert answer.measured.size_of(part) == answer.ledger.size_of(part) > 0
+    predicted, measured = page.view.answer.table.sums()
+    assert predicted == answer.ledger.sum_bytes
+    assert measured == answer.measured.sum_bytes
+    assert page.workbench.load_options["n_ctx"] == 1024
+    assert not page.view.inputs.load_button.isEnabled()
+    presenter.change("n_ctx", 2048)
+    assert not presenter.page.is_loaded
+    assert page.view.inputs.load_button.isEnabled()
+
+
+def test_best_fit_goes_to_the_trained_context_and_can_be_taken_back(page: OpenPage, qtbot) -> None:
+    presenter = page.view.presenter
+    button(page.view, "Best fit").click()
+    assert presenter.options["n_ctx"] == 8192
+    assert page.window.toast.texts == ("Context set to 8,192, from 4,096",)
+    page.window.toast.undo_latest()
+    assert presenter.options["n_ctx"] == 4096
+    assert page.view.inputs.form.values()["n_ctx"] == 4096
+
+
+def test_a_context_that_cannot_fit_says_so_and_offers_one_that_does(page: OpenPage, qtbot) -> None:
+    presenter = page.view.presenter
+    presenter.apply({"n_ctx": 8_000_000})
+    qtbot.waitUntil(lambda: not presenter.page.is_planning, timeout=WAIT_MS)
+    assert presenter.page.answer.verdict.fits is Fits.NO
+    assert "Does not fit." in page.view.answer.verdict.text()
+    offer = presenter.page.advice[0].remedies[0]
+    presenter.remedy(offer)
+    qtbot.waitUntil(lambda: not presenter.page.is_planning, timeout=WAIT_MS)
+    assert presenter.page.answer.verdict.needed_bytes < presenter.page.answer.verdict.free_bytes
+
+
+def test_a_file_that_is_no_model_is_explained_on_the_page(page: OpenPage, qtbot, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"GGUF" + bytes(40))
+    page.view.presenter.choose(broken)
+    qtbot.waitUntil(lambda: page.view.presenter.page.trouble is not None, timeout=WAIT_MS)
+    assert page.view.findChild(NoticeCard).isVisible()
+    assert page.view.presenter.page.answer is None
+
+
+def test_every_control_has_a_name_with_the_fold_open(page: OpenPage, qtbot) -> None:
+    page.view.inputs.more.advanced_section.set_folded(False)
+    assert unnamed_controls(page.view) == []
+
+
+def test_closing_the_page_ends_its_timer_and_its_ears(page: OpenPage, smollm2: Path) -> None:
+    page.view.presenter.change("n_ctx", 2048)
+    page.view.close_panel()
+    assert not page.view._soon.isActive()
+    before = page.view.presenter.page
+    page.workbench.consider(smollm2.with_name("other.gguf"))
+    page.workbench.bus.pump()
+    assert page.view.presenter.page is before
