@@ -77,9 +77,7 @@ def run(paths: Paths, model: Path | None, page: str, qt_arguments: list[str]) ->
             crash_file.close()
 
 
-def why_no_window(
-    environment: Mapping[str, str], platform: str, pyside: str | None, python: tuple[int, int]
-) -> str:
+def why_no_window(environment: Mapping[str, str], platform: str, pyside: str | None, python: tuple[int, int]) -> str:
     """Why no window can be opened here, with the next step; "" when nothing is known against it.
 
     Args:
@@ -99,7 +97,7 @@ def why_no_window(
     if platform.startswith("linux") and not has_display:
         return (
             "There is no display here (neither DISPLAY nor WAYLAND_DISPLAY is set), so no window can be opened.\n"
-            "Without one, ask in the terminal:  main.py chat MODEL --prompt \"Hello\""
+            'Without one, ask in the terminal:  main.py chat MODEL --prompt "Hello"'
         )
     return ""
 
@@ -117,7 +115,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data-dir", metavar="FOLDER", help="keep chats, settings and logs here")
     parser.add_argument("--model", metavar="MODEL", help="load this GGUF file instead of the last one")
     parser.add_argument("--page", choices=("chat", "memory", "hardware", "models", "settings"), help="begin there")
-    parser.add_argument("--version", action="version", version=f"Llamarium {_version('llamarium') or '(not installed)'}")
+    parser.add_argument(
+        "--version", action="version", version=f"Llamarium {_version('llamarium') or '(not installed)'}"
+    )
     return parser
 
 

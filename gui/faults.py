@@ -89,9 +89,7 @@ class Faults:
         sys.excepthook, threading.excepthook = self._before
         qInstallMessageHandler(None)
 
-    def caught(
-        self, kind: type[BaseException], error: BaseException, trace: TracebackType | None = None
-    ) -> None:
+    def caught(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None = None) -> None:
         """An exception came to the end of its thread, or out of a slot."""
         if issubclass(kind, KeyboardInterrupt):
             return

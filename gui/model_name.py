@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 
 DOT = "\N{MIDDLE DOT}"
-_QUANT = re.compile(r"^(.+?)[.\-_]((?:UD-)?(?:I?Q\d(?:_[0-9A-Z]+)*|TQ\d_\d|MXFP4(?:_MOE)?|NVFP4|BF16|F16|F32))$", re.IGNORECASE)
+_QUANT = re.compile(
+    r"^(.+?)[.\-_]((?:UD-)?(?:I?Q\d(?:_[0-9A-Z]+)*|TQ\d_\d|MXFP4(?:_MOE)?|NVFP4|BF16|F16|F32))$", re.IGNORECASE
+)
 
 
 def split_name(label: str) -> tuple[str, str]:

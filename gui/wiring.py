@@ -385,10 +385,16 @@ def _register_actions(wiring: Wiring, workbench: Workbench, window: MainWindow) 
         Action("model.open", tr("Open a model file"), ("Ctrl+O",), "folder", model),
         lambda: ask_for_model(window, lambda path: tried(lambda: workbench.open_model(Path(path)))()),
     )
-    add(Action("model.reload", tr("Load the model again"), ("Ctrl+Shift+R",), "reset", model), tried(workbench.reload),
-        has_model)
-    add(Action("model.unload", tr("Unload the model"), (), "close", model, tr("Gives its memory back")),
-        workbench.unload_model, has_model)
+    add(
+        Action("model.reload", tr("Load the model again"), ("Ctrl+Shift+R",), "reset", model),
+        tried(workbench.reload),
+        has_model,
+    )
+    add(
+        Action("model.unload", tr("Unload the model"), (), "close", model, tr("Gives its memory back")),
+        workbench.unload_model,
+        has_model,
+    )
     add(Action("view.list", tr("Show or hide the chats"), ("Ctrl+B",), "sidebar-left", view), in_chat("toggle_list"))
     add(
         Action("view.inspector", tr("Show or hide the inspector"), ("Ctrl+I",), "sidebar-right", view),

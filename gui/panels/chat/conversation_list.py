@@ -354,7 +354,9 @@ class ConversationList(QFrame):
         self.view.menu_wanted.connect(self.show_menu)
         self.view.edit_ended.connect(self._show_pending)
         self.model.renamed.connect(self.rename_wanted)
-        self._nothing = EmptyState(theme, self.tr("Your chats will stand here."), icon=lambda: icons.icon("chat", "text3", 32))
+        self._nothing = EmptyState(
+            theme, self.tr("Your chats will stand here."), icon=lambda: icons.icon("chat", "text3", 32)
+        )
         self.no_hit = EmptyState(theme, self.tr("No chat has these words."))
         self._lay_out()
         self._search_typed("")

@@ -44,6 +44,4 @@ def thread_change(before: Sequence[ThreadMessage], after: Sequence[ThreadMessage
     if n_shared == 0:
         return ThreadChange(bool(before or after), "", False, (), tuple(after))
     updated = tuple(new for old, new in zip(before[:n_shared], after[:n_shared], strict=True) if old != new)
-    return ThreadChange(
-        False, str(after[n_shared - 1].id), len(before) > n_shared, updated, tuple(after[n_shared:])
-    )
+    return ThreadChange(False, str(after[n_shared - 1].id), len(before) > n_shared, updated, tuple(after[n_shared:]))

@@ -195,7 +195,10 @@ class ChatPage(QWidget):
         if empty is Empty.READY:
             title, hint = self.tr("What shall we talk about?"), self.tr("Everything stays on this computer.")
         else:
-            title, hint = self.tr("Getting ready"), self.tr("You can write already; it is sent when the model is there.")
+            title, hint = (
+                self.tr("Getting ready"),
+                self.tr("You can write already; it is sent when the model is there."),
+            )
         self.transcript.set_empty_text(title, hint)
         self._is_without_model = empty is Empty.NO_MODEL
         self._show_middle()

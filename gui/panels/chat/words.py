@@ -104,9 +104,9 @@ def stats_tip(figures: Figures | None) -> str:
     if figures.no_roll_back:
         lines.append(_tr("The cache of this model cannot be rolled back, so the whole prompt was read anew."))
     if stats.cpu_share is not None:
-        lines.append(_tr("The engine got {share} of the processor time it asked for").format(
-            share=percent_text(stats.cpu_share)
-        ))
+        lines.append(
+            _tr("The engine got {share} of the processor time it asked for").format(share=percent_text(stats.cpu_share))
+        )
     lines += [_tr("Template: {warning}").format(warning=each) for each in figures.warnings]
     return "\n".join(lines)
 

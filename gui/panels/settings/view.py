@@ -71,7 +71,7 @@ class SettingsView(QWidget):
     def go_to(self, section: Section) -> None:
         """Scroll to a section."""
         top = self.headings[section].mapTo(self._inner, QPoint(0, 0)).y()
-        self._area.verticalScrollBar().setValue(top - Theme.SPACE[3])
+        self._area.verticalScrollBar().setValue(top - Theme.SPACE[4])
         self.nav[section].setChecked(True)
 
     # ---- inside

@@ -2,7 +2,7 @@
 
 Two lists can be compared, so the writer changes only what differs, and what a message looks like can be tested
 without a window. Rejected: writing from the token stream straight into the document (nothing to compare with, so
-every update would have to set the open end again) and HTML in between (loses block formats at the seams. No Qt here.
+every update would have to set the open end again) and HTML in between (loses block formats at the seams). No Qt here.
 """
 
 from __future__ import annotations

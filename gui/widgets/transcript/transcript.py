@@ -4,7 +4,7 @@ Only the rows in sight have widgets; the rest are estimated heights. What the re
 one row in sight is the anchor, and when a height above it turns out different, the scroll position is corrected by as
 much. The view follows the end only while it is at the end.
 
-Rejected, measured in: one browser for all (2.8 s to open), a widget a message, QListView, QML, a web view.
+Rejected, each measured: one browser for all (2.8 s to open), a widget a message, QListView, QML, a web view.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a transcript shows, as plain frozen values: no engine object comes near a widget.
 
 A message is replaced by a new value, never changed in place, so the widget can tell by identity whether what it has
-drawn is still right. Rejected: a Qt item model (2,000 rows cost 3.8 s to open.
+drawn is still right. Rejected: a Qt item model (2,000 rows cost 3.8 s to open).
 """
 
 from __future__ import annotations

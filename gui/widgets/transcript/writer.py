@@ -3,7 +3,7 @@
 The document is a row of elements; each knows its first block. To follow a stream, the elements of the open end are
 given again and compared: text that grew is inserted, a paragraph that became a list is replaced, everything before
 it is not touched. Rejected: insertMarkdown and insertHtml (the first block of a fragment loses its format), setting
-the text again (134 ms an update at 20,000 tokens)..
+the text again (134 ms an update at 20,000 tokens).
 """
 
 from __future__ import annotations

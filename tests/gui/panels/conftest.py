@@ -72,7 +72,9 @@ class Opened:
         self.chat.composer.button.click()
 
     def wait_answer(self) -> None:
-        self.wait(lambda: not self.workbench.dialogue.is_writing and self.workbench.state.phase is Phase.READY, ANSWER_MS)
+        self.wait(
+            lambda: not self.workbench.dialogue.is_writing and self.workbench.state.phase is Phase.READY, ANSWER_MS
+        )
         self.settle()
 
     def ask(self, text: str) -> None:

@@ -296,7 +296,9 @@ def test_the_footer_names_the_model_the_context_and_the_speeds(chat) -> None:
     chat.limit(16)
     chat.ask("Hello")
     footer = chat.window.footer
-    chat.wait(lambda: "tok" in footer.part("speed").accessibleName() or "token" in footer.part("speed").accessibleName())
+    chat.wait(
+        lambda: "tok" in footer.part("speed").accessibleName() or "token" in footer.part("speed").accessibleName()
+    )
     chat.wait(lambda: "4,096" in footer.part("context").accessibleName())
     assert "SmolLM2-135M-Instruct" in footer.part("model").accessibleName()
     chat.wait(lambda: "unknown" not in footer.part("ram").toolTip())

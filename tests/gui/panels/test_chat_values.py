@@ -106,7 +106,9 @@ def test_doing_the_change_gives_the_new_thread(before: list[str], after: list[st
     assert shown == new
 
 
-STATS = RunStats(n_prompt=100, n_reused=0, n_completion=79, render_s=0.0, prefill_s=0.5, first_token_s=0.31, decode_s=1.0)
+STATS = RunStats(
+    n_prompt=100, n_reused=0, n_completion=79, render_s=0.0, prefill_s=0.5, first_token_s=0.31, decode_s=1.0
+)
 
 
 def test_figures_have_units_and_unknown_ones_are_left_out() -> None:

@@ -45,7 +45,10 @@ def press(opened, keys: str) -> None:
 
 
 def test_the_columns_go_and_come_by_shortcut_and_stay_so(window) -> None:
-    for keys, column, flag in (("Ctrl+B", window.chat.list, "chat.list"), ("Ctrl+I", window.chat.inspector, "chat.inspector")):
+    for keys, column, flag in (
+        ("Ctrl+B", window.chat.list, "chat.list"),
+        ("Ctrl+I", window.chat.inspector, "chat.inspector"),
+    ):
         press(window, keys)
         assert not column.isVisible()
         assert window.window.state.flag(flag, True) is False

@@ -117,6 +117,7 @@ def test_the_time_axis_ends_now(plot: PlotWidget) -> None:
 
 
 def test_a_long_time_axis_is_in_minutes_throughout(plot: PlotWidget) -> None:
+    plot.resize(700, 200)
     plot.set_data("cpu", [100, 130, 160], [1, 2, 3])
     plot.set_window(300)
     assert [text for _, text in plot.frame().x_ticks("now")] == [

@@ -140,7 +140,7 @@ def test_a_file_that_is_no_model_is_explained_on_the_page(page: OpenPage, qtbot,
     broken.write_bytes(b"GGUF" + bytes(40))
     page.view.presenter.choose(broken)
     qtbot.waitUntil(lambda: page.view.presenter.page.trouble is not None, timeout=WAIT_MS)
-    assert page.view.findChild(NoticeCard).isVisible()
+    qtbot.waitUntil(lambda: page.view.findChild(NoticeCard).isVisible(), timeout=WAIT_MS)
     assert page.view.presenter.page.answer is None
 
 

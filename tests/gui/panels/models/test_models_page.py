@@ -81,7 +81,7 @@ def test_a_folder_that_is_added_lists_good_cut_and_other_files_with_their_reason
     assert page.workbench.settings["model_folders"] == (str(folder),)
     page.view.presenter.select(folder / "cut.gguf")
     notice = page.view.card.findChild(NoticeCard)
-    assert notice.isVisible()
+    qtbot.waitUntil(notice.isVisible, timeout=WAIT_MS)
     assert "ends" in notice.trouble.what
     assert not page.view.card.load_button.isVisible()
     page.view.presenter.select(folder / "poet.gguf")
