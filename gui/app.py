@@ -7,11 +7,11 @@ heavy is imported before that. Ctrl+C in the terminal closes the window like its
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 
 from engine.base.errors import KnownError
@@ -24,7 +24,7 @@ EXIT_NO_WINDOW, EXIT_BAD = 1, 2
 def main(arguments: Sequence[str]) -> int:
     """Open the window; returns when it is closed. 0 done, 1 no window is possible here, 2 bad use."""
     given = _parser().parse_args(list(arguments))
-    complaint = why_no_window(os.environ, sys.platform, _version("PySide6-Essentials"), sys.version_info[:2])
+    complaint = why_no_window(os.environ, sys.platform, _pyside_version(), sys.version_info[:2])
     if complaint:
         print(complaint, file=sys.stderr)
         return EXIT_NO_WINDOW
@@ -38,23 +38,28 @@ def main(arguments: Sequence[str]) -> int:
 
 def run(paths: Paths, model: Path | None, page: str, qt_arguments: list[str]) -> int:
     """The program from the application object to its end."""
-    from PySide6.QtCore import QTimer
+    # The engine's modules first: PySide6 reads the source of every module that is imported after it.
+    from engine.workbench import Workbench
+
+    from PySide6.QtCore import QTimer  # isort: skip
     from PySide6.QtWidgets import QApplication
 
-    from engine.workbench import Workbench
     from gui.faults import begin_crash_traces, begin_logging
     from gui.theme import Mode, Theme
-    from gui.wiring import build_window, wiring_of
+    from gui.wiring import after_first_paint, build_window, wiring_of
 
     begin_logging(paths.logs)
     crash_file = begin_crash_traces(paths.logs)
-    app = QApplication(qt_arguments)
+    app = QApplication([*qt_arguments, "-style", "fusion"])
     app.setApplicationName("llamarium")
     app.setApplicationDisplayName("Llamarium")
     app.setDesktopFileName("llamarium")
     theme = Theme(Mode(wanted_theme(paths)))
-    theme.apply(app)
-    window = build_window(Workbench(paths), theme, state_path=paths.data / "window.json", page=page)
+    window = build_window(
+        Workbench(paths), theme, state_path=paths.data / "window.json", page=page, with_first_page=False
+    )
+    # Only now: under a style sheet Qt polishes a widget again each time that its parents change.
+    theme.apply(app, is_fusion=True)
     wiring = wiring_of(window)
     wiring.faults.install()
 
@@ -63,8 +68,13 @@ def run(paths: Paths, model: Path | None, page: str, qt_arguments: list[str]) ->
 
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, close)
+
+    def begin() -> None:
+        window.show_first_page()
+        QTimer.singleShot(0, wiring, lambda: wiring.begin(model))
+
+    after_first_paint(window, begin)
     window.show()
-    QTimer.singleShot(0, wiring, lambda: wiring.begin(model))
     try:
         return app.exec()
     finally:
@@ -115,13 +125,33 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data-dir", metavar="FOLDER", help="keep chats, settings and logs here")
     parser.add_argument("--model", metavar="MODEL", help="load this GGUF file instead of the last one")
     parser.add_argument("--page", choices=("chat", "memory", "hardware", "models", "settings"), help="begin there")
-    parser.add_argument(
-        "--version", action="version", version=f"Llamarium {_version('llamarium') or '(not installed)'}"
-    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     return parser
 
 
+def _pyside_version() -> str | None:
+    """The installed PySide6, None without one; "" where it does not tell. Read from its file: nothing is imported."""
+    spec = importlib.util.find_spec("PySide6")
+    if spec is None or spec.origin is None:
+        return None
+    try:
+        text = Path(spec.origin).with_name("_config.py").read_text("utf-8")
+    except OSError:
+        return ""
+    return next((line.split('"')[1] for line in text.splitlines() if line.startswith('version = "')), "")
+
+
+class _Version(argparse.Action):
+    """`--version`; looked up only when asked, since importlib.metadata takes 30 ms to import."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_rest: object) -> None:
+        print(f"Llamarium {_version('llamarium') or '(not installed)'}")
+        parser.exit()
+
+
 def _version(package: str) -> str | None:
+    from importlib import metadata
+
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

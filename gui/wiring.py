@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from PySide6.QtCore import QObject, QTimer, QUrl
+from PySide6.QtCore import QEvent, QObject, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QWidget
 
@@ -54,6 +54,7 @@ def build_window(
     state_path: Path | None = None,
     page: str = "",
     pages: tuple[PanelSpec, ...] | None = None,
+    with_first_page: bool = True,
 ) -> MainWindow:
     """The real window around a workbench that need not be started. It is not shown yet.
 
@@ -66,6 +67,7 @@ def build_window(
         state_path: where the window remembers its place; None remembers nothing.
         page: the key of the page to begin with, "" for the remembered one.
         pages: other pages than all of them.
+        with_first_page: build the first page at once; otherwise the caller does, with `show_first_page`.
     """
     areas: dict[str, NoticeArea] = {}
     specs = tuple(_with_area(each, areas) for each in pages or panels())
@@ -82,8 +84,35 @@ def build_window(
     wirings.append(Wiring(workbench, window, areas))
     if page:
         window.state.page = page
-    window.show_first_page()
+    if with_first_page:
+        window.show_first_page()
     return window
+
+
+def after_first_paint(window: QWidget, then: Callable[[], None]) -> None:
+    """Call `then` once, right after the window has drawn itself for the first time (a minimised one: after a while)."""
+    watch = _FirstPaint(window, then)
+    QTimer.singleShot(FIRST_PAINT_WITHIN_MS, watch, watch.go)
+
+
+class _FirstPaint(QObject):
+    def __init__(self, window: QWidget, then: Callable[[], None]) -> None:
+        super().__init__(window)
+        self._then, self._done = then, False
+        window.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Paint:
+            watched.removeEventFilter(self)
+            QTimer.singleShot(0, self, self.go)
+        return False
+
+    def go(self) -> None:
+        """Do it, the first time that this is called."""
+        if not self._done:
+            self._done = True
+            self.deleteLater()
+            self._then()
 
 
 def wiring_of(window: MainWindow) -> Wiring:

@@ -7,9 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QPoint, QRectF, QSignalBlocker, QSize, Qt, Signal
-from PySide6.QtGui import QFontMetrics, QPainter, QPainterPath, QPaintEvent, QPen, QWheelEvent
-from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QRadioButton, QSizePolicy, QWidget
+from PySide6.QtCore import QEvent, QPoint, QRectF, QSignalBlocker, QSize, Qt, Signal
+from PySide6.QtGui import QFontMetrics, QHelpEvent, QPainter, QPainterPath, QPaintEvent, QPalette, QPen, QWheelEvent
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QRadioButton,
+    QSizePolicy,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
+    QToolTip,
+    QWidget,
+)
 
 from engine.base.fields import Field, FieldKind, Value
 from gui.theme import Theme
@@ -147,7 +158,10 @@ class SegmentedControl(QFrame):
 
 
 class CalmComboBox(QComboBox):
-    """A combo box whose wheel scrolls the page around it unless it has the focus."""
+    """A combo box that leaves the wheel to the page around it unless it has the focus, and shortens with “…”.
+
+    QComboBox cuts a long choice in the middle of a letter. The middle is left out: the ends tell files apart.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -161,6 +175,41 @@ class CalmComboBox(QComboBox):
             super().wheelEvent(event)
         else:
             event.ignore()
+
+    def shown_text(self) -> str:
+        """The choice as it stands on screen."""
+        return self._shortened(self._option())
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent) and not self.toolTip():
+            text = self.currentText()
+            QToolTip.showText(event.globalPos(), text if self.shown_text() != text else "", self)
+            return True
+        return super().event(event)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        option = self._option()
+        option.currentText = self._shortened(option)
+        if self.currentIndex() < 0:
+            option.palette.setBrush(QPalette.ColorRole.ButtonText, option.palette.placeholderText())
+        painter = QStylePainter(self)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+
+    def _option(self) -> QStyleOptionComboBox:
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        if self.currentIndex() < 0:
+            option.currentText = self.placeholderText()
+        return option
+
+    def _shortened(self, option: QStyleOptionComboBox) -> str:
+        control, part = QStyle.ComplexControl.CC_ComboBox, QStyle.SubControl.SC_ComboBoxEditField
+        room = self.style().subControlRect(control, option, part, self).width() - 2
+        text, metrics = option.currentText, self.fontMetrics()
+        if metrics.horizontalAdvance(text) <= room:
+            return text  # elidedText rounds the other way
+        return metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, room)
 
 
 class ChoiceField(QWidget):

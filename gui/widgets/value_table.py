@@ -217,7 +217,9 @@ class ValueTable(QTableView):
         n_rows = self._model.rowCount()
         if self._most_rows is not None:
             n_rows = min(n_rows, self._most_rows)
-        return n_rows * self._row_height() + (self.horizontalHeader().sizeHint().height() if self._has_header else 0) + 1
+        return (
+            n_rows * self._row_height() + (self.horizontalHeader().sizeHint().height() if self._has_header else 0) + 1
+        )
 
     def _width_of(self, column: int) -> int:
         metrics = QFontMetrics(self._model.font_of(column))

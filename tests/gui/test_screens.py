@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QtMsgType
+from PySide6.QtCore import Qt, QtMsgType
 from PySide6.QtGui import QColor, QImage
 from PySide6.QtWidgets import (
     QApplication,
@@ -51,7 +51,9 @@ def studio(
 def test_a_page_has_nothing_to_find(studio: Studio, qtlog, page: str, size: tuple[int, int]) -> None:
     studio.go(page)
     studio.dress(Mode.DARK, size)
-    assert [str(each) for each in findings_of(studio.window)] == []
+    seen = findings_of(studio.window)
+    studio.to_end()
+    assert [str(each) for each in dict.fromkeys([*seen, *findings_of(studio.window)])] == []
     assert blank_reason(studio.page_picture()) == ""
     assert (studio.window.width(), studio.window.height()) == size
     assert [each for each in qtlog.records if is_complaint(each.type, each.message)] == []
@@ -197,6 +199,16 @@ def test_tabs_that_need_arrows_are_found(shown) -> None:
         tabs.setGeometry(0, 0, 200, 100)
 
     assert "the tabs need arrows to be reached" in [each.what for each in shown(fill)]
+
+
+def test_columns_that_cannot_be_reached_are_found(shown) -> None:
+    def fill(window: QWidget) -> None:
+        table = QTableWidget(1, 6, window)
+        table.setAccessibleName("Runs")
+        table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        table.setGeometry(0, 0, 300, 100)
+
+    assert [each.kind for each in shown(fill)] == ["clipped"]
 
 
 def test_a_control_without_a_name_is_found_with_its_place(shown) -> None:

@@ -43,6 +43,7 @@ from PySide6.QtWidgets import (
     QStyleOptionComboBox,
     QStyleOptionFrame,
     QTabBar,
+    QTableView,
     QTextEdit,
     QToolButton,
     QWidget,
@@ -271,11 +272,11 @@ def _clipped_headers(header: QHeaderView) -> list[str]:
 
 
 def _clipped_items(view: QAbstractItemView) -> list[str]:
-    """Cells that Qt's own delegate shortens without saying the rest on hover."""
+    """Columns that cannot be reached, and cells that Qt's own delegate shortens without saying the rest on hover."""
     model = view.model()
+    found = _lost_columns(view)
     if model is None or type(view.itemDelegate()) is not QStyledItemDelegate:
-        return []
-    found = []
+        return found
     root, area = view.rootIndex(), view.viewport().rect()
     for row in range(min(model.rowCount(root), 200)):
         for column in range(model.columnCount(root)):
@@ -286,6 +287,13 @@ def _clipped_items(view: QAbstractItemView) -> list[str]:
             wide = view.fontMetrics().horizontalAdvance(str(text)) + 4
             found += _too_large(str(text), QSize(wide, 0), QSize(cell.width(), 0))
     return found
+
+
+def _lost_columns(view: QAbstractItemView) -> list[str]:
+    if not isinstance(view, QTableView) or view.horizontalScrollBarPolicy() != Qt.ScrollBarPolicy.ScrollBarAlwaysOff:
+        return []
+    need, room = view.horizontalHeader().length(), view.viewport().width()
+    return [f"the columns need {need} px, have {room}, and cannot be scrolled"] if need > room + TOLERANCE else []
 
 
 def _cut_off(widget: QWidget, window: QWidget) -> str:

@@ -243,9 +243,7 @@ class HardwarePresenter:
         absences = tuple(sorted(recorder.absences().items(), key=lambda each: (PROBES.get(each[0], 9), each[0])))
         if recorder.is_paused and (last := _last_s(plots)) is not None:
             now_s = last  # the axis stands still too
-        return Look(
-            plots, bands, now_s, window_s, devices, absences, recorder.is_paused, n_cores > MOST_CORES_DRAWN
-        )
+        return Look(plots, bands, now_s, window_s, devices, absences, recorder.is_paused, n_cores > MOST_CORES_DRAWN)
 
     def read_runs(self) -> None:
         """Ask the store for the last answers."""

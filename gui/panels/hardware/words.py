@@ -55,8 +55,10 @@ def line_text(line: Line, devices: tuple[Device, ...]) -> str:
         return _tr("core {n}").format(n=line.source.removeprefix("cpu"))
     if line.source == "cpu":
         return _tr("all cores")
-    return device.name if device is not None else {"ram": _tr("RAM"), "worker": _tr("engine")}.get(
-        line.source, line.source or _tr("speed")
+    return (
+        device.name
+        if device is not None
+        else {"ram": _tr("RAM"), "worker": _tr("engine")}.get(line.source, line.source or _tr("speed"))
     )
 
 

@@ -77,9 +77,7 @@ def advice_for(
             found.append(Advice(AdviceKind.SMALLER_CACHE, (change,), n_ctx=longer, saved_bytes=saved))
     full = line.at(trained) if line is not None and trained and n_ctx < trained else None
     if full is not None and trained is not None and limit is not None and limit >= trained:
-        found.append(
-            Advice(AdviceKind.LONGER, (_use_context(trained),), n_ctx=trained, needed_bytes=full.sum_bytes)
-        )
+        found.append(Advice(AdviceKind.LONGER, (_use_context(trained),), n_ctx=trained, needed_bytes=full.sum_bytes))
     return tuple(found[:MOST])
 
 

@@ -21,7 +21,7 @@ from engine.wire.messages import DeviceInfo
 from gui.panels.memory import words
 from gui.panels.memory.advice import Advice
 from gui.panels.memory.curve_plot import CurvePlot
-from gui.panels.memory.presenter import Answer, Page
+from gui.panels.memory.values import Answer, Page
 from gui.theme import Theme, set_kind
 from gui.widgets.flow import FlowLayout
 from gui.widgets.ledger_table import LedgerTable

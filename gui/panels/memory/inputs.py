@@ -13,7 +13,7 @@ from engine.wire.load_options import LOAD_OPTIONS
 from gui.forms import Form
 from gui.model_name import spoken_name
 from gui.panels.memory import words
-from gui.panels.memory.presenter import KV_TYPE, MAIN_FIELDS, MORE_FIELDS, SHORTEST_N_CTX, Choice, Page
+from gui.panels.memory.values import KV_TYPE, MAIN_FIELDS, MORE_FIELDS, SHORTEST_N_CTX, Choice, Page
 from gui.theme import Theme, set_kind
 from gui.widgets.busy import Busy
 from gui.widgets.choice_field import CalmComboBox

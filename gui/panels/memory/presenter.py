@@ -8,115 +8,32 @@ have changed meanwhile is dropped. It knows no Qt; the view shows a `Page` and s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from engine.base.errors import KnownError, Remedy, RemedyKind, Trouble
-from engine.base.fields import Field, Value
-from engine.gguf.card import Card
-from engine.memory.fit import N_CTX_STEP, Verdict, judge
+from engine.base.fields import Value
+from engine.memory.fit import N_CTX_STEP, judge
 from engine.memory.ledger import Ledger
 from engine.models.library import LibraryEntry, model_label
 from engine.runtime.supervisor import Phase
-from engine.wire.load_options import LOAD_OPTIONS, N_CTX
 from engine.wire.messages import DeviceKind
 from engine.workbench import Workbench
 from engine.workbench.curve import CurveLine, MemoryCurve, bends
-from engine.workbench.events import EngineChanged, Estimate, LibraryChanged, MemoryChanged, ModelConsidered
+from engine.workbench.events import (
+    EngineChanged,
+    Estimate,
+    LibraryChanged,
+    MemoryChanged,
+    ModelConsidered,
+    SettingsChanged,
+)
 from engine.workbench.workbench import parse_changes
-from gui.panels.memory.advice import Advice, advice_for
+from gui.panels.memory.advice import advice_for
+from gui.panels.memory.values import DRAWN_TYPES, KV_TYPE, OTHER_TYPE, SHORTEST_N_CTX, Answer, Choice, Page
 
 ASKER = "memory"
-SHORTEST_N_CTX = 512
-DRAWN_TYPES = ("f16", "q8_0", "q4_0")
-OTHER_TYPE = "other"
-
-KV_TYPE = replace(
-    LOAD_OPTIONS["type_k"],
-    key="kv_type",
-    label="KV cache type",
-    help="Number format of cached keys and values. q8_0 halves the cache with hardly any loss; q4_0 quarters it. "
-    "Other pairs are under the fold.",
-    source="llama_context_params.type_k and type_v",
-    choices=(*DRAWN_TYPES, OTHER_TYPE),
-)
-"""K and V together, as most people choose them; each by itself is an advanced field."""
-
-MAIN_FIELDS: tuple[Field, ...] = (N_CTX, KV_TYPE, LOAD_OPTIONS["n_gpu_layers"])
-MORE_FIELDS: tuple[Field, ...] = tuple(
-    replace(each, advanced=True, label={"type_k": "K cache", "type_v": "V cache"}.get(each.key, each.label))
-    for each in LOAD_OPTIONS
-    if each.key not in ("n_ctx", "n_gpu_layers")
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A model that can be chosen. `is_loaded`: it is the one that is loaded now."""
-
-    path: Path
-    label: str
-    is_loaded: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a load would take.
-
-    Attributes:
-        ledger: predicted.
-        measured: the same of the loaded model, when it is this one with these options.
-        verdict: against what is free.
-        freed_bytes: RAM of the loaded model that counts as free.
-        took_s: how long the engine planned; None when the ledger was read off the curve.
-    """
-
-    ledger: Ledger
-    measured: Ledger | None
-    verdict: Verdict
-    freed_bytes: int
-    took_s: float | None
-
-    @property
-    def is_rough(self) -> bool:
-        return self.took_s is None
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """All that the page shows.
-
-    Attributes:
-        choices, path: the models, and the one that is looked at.
-        card: its header, None while unknown.
-        options: every load option.
-        has_gpu: whether the engine sees one; None before it said anything.
-        limit: the largest context that fits with these options, None while unknown.
-        answer: the newest answer, None before the first.
-        is_planning: the engine is being asked; an answer that is not rough is then an older one.
-        trouble: why there is no answer.
-        advice: what would be better, most important first.
-        curve: memory against context.
-        is_curve_old: it is of other options, and a new one is on its way.
-        is_loaded: this model is loaded with exactly these options.
-        load_fraction: 0 to 1 while this model is being loaded, else None.
-    """
-
-    choices: tuple[Choice, ...] = ()
-    path: Path | None = None
-    card: Card | None = None
-    options: Mapping[str, Value] | None = None
-    has_gpu: bool | None = None
-    limit: int | None = None
-    answer: Answer | None = None
-    is_planning: bool = False
-    trouble: Trouble | None = None
-    advice: tuple[Advice, ...] = ()
-    curve: MemoryCurve | None = None
-    is_curve_old: bool = False
-    is_loaded: bool = False
-    load_fraction: float | None = None
 
 
 class MemorySurface(Protocol):
@@ -148,11 +65,13 @@ class MemoryPresenter:
         self._curve_key: object = None
         self._drawn_for: object = None
         self._settled: object = None
+        self._kept = dict(workbench.load_options)
         self.page = Page(options=dict(workbench.load_options), has_gpu=self._sees_gpu())
         self._ends = [
             workbench.subscribe(LibraryChanged, lambda _event: self._library_changed()),
             workbench.subscribe(EngineChanged, lambda _event: self._engine_changed()),
             workbench.subscribe(MemoryChanged, lambda _event: self._engine_changed()),
+            workbench.subscribe(SettingsChanged, lambda _event: self._options_kept()),
             workbench.subscribe(ModelConsidered, lambda event: self.choose(event.path)),
         ]
 
@@ -355,6 +274,15 @@ class MemoryPresenter:
 
     def _same_file(self, curve: MemoryCurve) -> bool:
         return curve.path == str(self.page.path)
+
+    def _options_kept(self) -> None:
+        """The options of the next load were changed elsewhere (a notice's button, the settings file): show those."""
+        kept = dict(self._workbench.load_options)
+        if kept != self._kept:
+            self._kept = kept
+            if kept != self.options:
+                self._take(kept)
+                self.plan()
 
     def _looked_into(self, entry: LibraryEntry) -> None:
         self._opened[entry.path] = entry

@@ -18,7 +18,8 @@ from gui.notices import NoticeCard, Severity
 from gui.page import PanelContext
 from gui.panels.memory.answer import AnswerPane
 from gui.panels.memory.inputs import InputsColumn
-from gui.panels.memory.presenter import MemoryPresenter, Page
+from gui.panels.memory.presenter import MemoryPresenter
+from gui.panels.memory.values import Page
 from gui.theme import Theme, set_kind
 from gui.widgets.empty_state import EmptyState
 from gui.widgets.quantities import count_text
@@ -110,6 +111,7 @@ class MemoryView(QWidget):
             self._card.remedy_chosen.connect(self.presenter.remedy)
             self._card.closed.connect(self._card.hide)
             self._notice.addWidget(self._card)
+            self._card.show()
 
     def _connect(self) -> None:
         inputs, presenter = self.inputs, self.presenter

@@ -13,7 +13,7 @@ from engine.memory.fit import Fits, Verdict
 from engine.memory.ledger import RAM, DeviceLedger, Ledger, Part
 from engine.wire.messages import DeviceInfo, DeviceKind
 from gui.panels.memory.advice import Advice, AdviceKind
-from gui.panels.memory.presenter import Answer
+from gui.panels.memory.values import Answer
 from gui.theme import PlotRole
 from gui.widgets.ledger_table import LedgerRow
 from gui.widgets.quantities import bytes_text, count_text, seconds_text, unknown_text
@@ -219,6 +219,7 @@ def remedy_text(remedy: Remedy) -> str:
 
 def deciding_device(ledger: Ledger) -> str:
     """The memory whose curve is drawn: the one that is fullest for what it has free; a GPU before RAM where unknown."""
+
     def fullness(device: DeviceLedger) -> float:
         if not device.free_bytes:
             return 1.0 if device.kind is not DeviceKind.CPU and device.sum_bytes else 0.0

@@ -101,7 +101,9 @@ class LibraryColumn(QFrame):
         self.list.setVisible(bool(page.rows))
         self.nothing.setVisible(not page.rows)
         if page.filter_text and page.n_all:
-            self.nothing.setText(self.tr("No file has “{text}” in its name, kind or folder.").format(text=page.filter_text))
+            self.nothing.setText(
+                self.tr("No file has “{text}” in its name, kind or folder.").format(text=page.filter_text)
+            )
         else:
             self.nothing.setText("" if page.is_scanning else self.tr("No GGUF file was found yet."))
         if page.folders != self._folders:

@@ -121,7 +121,9 @@ class ModelCard(QWidget):
         if page.load_fraction is not None:
             begun = page.load_fraction > 0
             text = self.tr("Loading, {n} %").format(n=round(page.load_fraction * 100))
-            self.busy.set_progress(page.load_fraction if begun else None, text if begun else self.tr("Preparing to load"))
+            self.busy.set_progress(
+                page.load_fraction if begun else None, text if begun else self.tr("Preparing to load")
+            )
         self._show_verdict()
 
     # ---- inside
@@ -140,6 +142,7 @@ class ModelCard(QWidget):
             self._notice.remedy_chosen.connect(self.remedy_chosen)
             self._notice.closed.connect(self._notice.hide)
             self._notice_place.addWidget(self._notice)
+            self._notice.show()
         explained = words.kind_explained(card.kind) if card is not None else ""
         if card is not None and card.kind is ModelKind.MODEL and card.problems:
             explained = " ".join(f"{each[:1].upper()}{each[1:]}." for each in card.problems)
@@ -154,7 +157,9 @@ class ModelCard(QWidget):
             each.setVisible(bool(segments))
         self.mix.set_segments(segments, None)
         self.legend.set_entries([(words.mix_label(each), each.color_role) for each in segments])
-        rows = [(Cell(label), Cell(text, tip=text)) for label, text in words.card_rows(card)] if card is not None else []
+        rows = (
+            [(Cell(label), Cell(text, tip=text)) for label, text in words.card_rows(card)] if card is not None else []
+        )
         self._table_side.setVisible(bool(rows))
         self.table.set_rows(rows)
         template = card.chat_template if card is not None else None

@@ -94,7 +94,9 @@ class _Delegate(QStyledItemDelegate):
         card = row.entry.card
         size = bytes_text(card.size_bytes) if card is not None else ""
         ink = "text1" if is_usable else "text2"
-        self._line(painter, above, words.row_title(row), theme.ui_font(13, weight), ink, size, theme.mono_font(12), "text2")
+        self._line(
+            painter, above, words.row_title(row), theme.ui_font(13, weight), ink, size, theme.mono_font(12), "text2"
+        )
         side_ink = _SIDE_ROLES[row.state]
         side = words.row_side(row)
         mark = "\N{BLACK CIRCLE} " if row.state in (State.LOADED, State.LOADING) else ""
@@ -108,7 +110,15 @@ class _Delegate(QStyledItemDelegate):
         return isinstance(view, QWidget) and view.hasFocus()
 
     def _line(
-        self, painter: QPainter, rect: QRect, text: str, font: QFont, ink: str, side: str, side_font: QFont, side_ink: str
+        self,
+        painter: QPainter,
+        rect: QRect,
+        text: str,
+        font: QFont,
+        ink: str,
+        side: str,
+        side_font: QFont,
+        side_ink: str,
     ) -> None:
         """A text at the left and one at the right; the left one gives way."""
         metrics = QFontMetrics(side_font)

@@ -122,7 +122,9 @@ class AboutPart(QWidget):
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         version = about.own_version()
-        own = self.tr("Llamarium {version}").format(version=version) if version else self.tr("Llamarium, from its source")
+        own = (
+            self.tr("Llamarium {version}").format(version=version) if version else self.tr("Llamarium, from its source")
+        )
         self.version = _selectable(own)
         set_kind(self.version, "section")
         self.system = _selectable(about.system_text())

@@ -31,7 +31,9 @@ def page(theme: Theme, icons: Icons, tmp_path: Path, smollm2: Path, qtbot) -> It
 def is_settled(view: MemoryView) -> bool:
     """The engine has answered, and so has the curve."""
     shown = view.presenter.page
-    return not shown.is_planning and (shown.trouble is not None or (shown.answer is not None and shown.curve is not None))
+    return not shown.is_planning and (
+        shown.trouble is not None or (shown.answer is not None and shown.curve is not None)
+    )
 
 
 def button(view: MemoryView, text: str) -> QPushButton:
@@ -121,6 +123,13 @@ def test_best_fit_goes_to_the_trained_context_and_can_be_taken_back(page: OpenPa
     page.window.toast.undo_latest()
     assert presenter.options["n_ctx"] == 4096
     assert page.view.inputs.form.values()["n_ctx"] == 4096
+
+
+def test_options_that_are_changed_elsewhere_are_shown(page: OpenPage, qtbot) -> None:
+    page.workbench.set_load_options({**page.workbench.load_options, "n_ctx": 1024})
+    qtbot.waitUntil(lambda: page.view.inputs.form.values()["n_ctx"] == 1024, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: is_settled(page.view), timeout=WAIT_MS)
+    assert page.view.presenter.page.answer.ledger.n_ctx == 1024
 
 
 def test_a_context_that_cannot_fit_says_so_and_offers_one_that_does(page: OpenPage, qtbot) -> None:

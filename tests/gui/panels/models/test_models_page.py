@@ -30,7 +30,10 @@ def folder(tmp_path: Path, smollm2: Path) -> Path:
     folder.mkdir()
     shutil.copy(smollm2, folder / "a-copy.Q4_1.gguf")
     (folder / "cut.gguf").write_bytes(smollm2.read_bytes()[:500_000])
-    adapter = [entry("general.architecture", ValueType.STRING, "llama"), entry("general.type", ValueType.STRING, "adapter")]
+    adapter = [
+        entry("general.architecture", ValueType.STRING, "llama"),
+        entry("general.type", ValueType.STRING, "adapter"),
+    ]
     (folder / "poet.gguf").write_bytes(gguf(adapter))
     return folder
 
