@@ -42,6 +42,7 @@ from gui.panels import panels
 from gui.remedies import Remedies
 from gui.theme import Mode, Theme
 
+FIRST_PAINT_WITHIN_MS = 2000
 FOOTER_EVERY_MS = 100
 HARDWARE_EVERY_MS = 500
 

@@ -9,7 +9,7 @@ nothing behind but the question.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,7 +19,6 @@ from engine.base.bus import Bus
 from engine.base.clock import Clock
 from engine.base.errors import KnownError, Trouble
 from engine.base.fields import Value
-from engine.chat.stream import ChunkKind, ThinkingSplitter, Utf8Stream
 from engine.models.library import model_label
 from engine.runtime.supervisor import EngineState
 from engine.sampling.chain import Chain
@@ -29,13 +28,11 @@ from engine.store.rows import (
     ConversationId,
     ConversationRow,
     MessageId,
-    MessageRow,
     MessageState,
     Role,
     RunId,
     RunRecipe,
     RunResult,
-    RunRow,
     SearchHit,
 )
 from engine.wire.messages import (
@@ -49,6 +46,7 @@ from engine.wire.messages import (
     RunStats,
     Token,
 )
+from engine.workbench.answer import Answer
 from engine.workbench.events import (
     Beat,
     ConversationsChanged,
@@ -59,6 +57,7 @@ from engine.workbench.events import (
     ThreadMessage,
     TroubleShown,
 )
+from engine.workbench.stored import StoredConversation, read_conversation, run_result
 
 SAVE_EVERY_S = 0.5
 
@@ -89,39 +88,6 @@ class InStore(Protocol):
     ) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """A conversation as the store gave it: its branch, each message's place among its siblings, its runs."""
-
-    row: ConversationRow
-    thread: tuple[MessageRow, ...]
-    places: Mapping[MessageId, tuple[int, int]]
-    runs: Mapping[MessageId, RunRow]
-
-
-@dataclass(slots=True)
-class _Writing:
-    """The answer that is being written."""
-
-    run_id: int
-    conversation_id: ConversationId
-    message: ThreadMessage
-    stored_run: RunId
-    label: str
-    chain: Chain
-    options: Mapping[str, Value]
-    utf8: Utf8Stream = field(default_factory=Utf8Stream)
-    splitter: ThinkingSplitter = field(default_factory=ThinkingSplitter)
-    started: RunStarted | None = None
-    text: list[str] = field(default_factory=list)
-    thinking: list[str] = field(default_factory=list)
-    unsaved_text: list[str] = field(default_factory=list)
-    unsaved_thinking: list[str] = field(default_factory=list)
-    saved_s: float = 0.0
-    thinking_from_s: float | None = None
-    thinking_to_s: float | None = None
-
-
 class Dialogue:
     """The open conversation. Every method is for the pumping thread and returns at once; results come over the bus."""
 
@@ -133,7 +99,7 @@ class Dialogue:
         self._n_views = 0  # grows whenever something else is shown, so that a late answer of the store is not
         self._dropping: set[ConversationId] = set()
         self._messages: list[ThreadMessage] = []
-        self._writing: _Writing | None = None
+        self._writing: Answer | None = None
         bus.subscribe(RunStarted, self._run_started)
         bus.subscribe(Token, self._token)
         bus.subscribe(RunDone, self._run_done)
@@ -346,8 +312,7 @@ class Dialogue:
         writing = self._writing
         if writing is None or event.run_id != writing.run_id:
             return
-        writing.started = event
-        writing.splitter = ThinkingSplitter(starts_inside=event.starts_in_thinking)
+        writing.begin(event)
         recipe = self._recipe(writing, event)
         message, conversation_id, run_id = writing.message, writing.conversation_id, writing.stored_run
 
@@ -367,15 +332,15 @@ class Dialogue:
         writing = self._writing
         if writing is None or event.run_id != writing.run_id:
             return
-        self._add_text(writing, writing.utf8.feed(event.piece))
+        self._show(writing, *writing.take(event.piece, self._clock.now_s()))
 
     def _run_done(self, event: RunDone) -> None:
         writing = self._writing
         if writing is None or event.run_id != writing.run_id:
             return
-        self._drain(writing)
+        self._show(writing, *writing.drain(self._clock.now_s()))
         stopped = event.reason is FinishReason.CANCELLED
-        result = _result(event.reason, event.stats, writing.started, None)
+        result = run_result(event.reason, event.stats, writing.started, None)
         self._finish(writing, MessageState.STOPPED if stopped else MessageState.COMPLETE, result, event.stats)
 
     def _run_failed(self, event: RunFailed) -> None:
@@ -388,8 +353,8 @@ class Dialogue:
             self._messages = [each for each in self._messages if each.id != writing.message.id]
             self._post_thread()
         else:
-            self._drain(writing)
-            result = _result(None, None, writing.started, event.trouble)
+            self._show(writing, *writing.drain(self._clock.now_s()))
+            result = run_result(None, None, writing.started, event.trouble)
             self._finish(writing, MessageState.FAILED, result, None, event.trouble)
         self._bus.post(TroubleShown(event.trouble, "chat"))
 
@@ -455,8 +420,8 @@ class Dialogue:
             figures=Figures(label, None, None, None),
         )
         self._messages.append(message)
-        self._writing = _Writing(
-            run_id, conversation_id, message, RunId(random_id()), label, chain, options, saved_s=self._clock.now_s()
+        self._writing = Answer(
+            run_id, conversation_id, message, RunId(random_id()), label, chain, options, self._clock.now_s()
         )
         self._post_thread()
 
@@ -503,57 +468,27 @@ class Dialogue:
         )
         self.refresh_list()
 
-    def _add_text(self, writing: _Writing, text: str) -> None:
-        answer, thinking = "", ""
-        for chunk in writing.splitter.feed(text) if text else ():
-            if chunk.kind is ChunkKind.THINKING:
-                thinking += chunk.text
-            else:
-                answer += chunk.text
-        self._grow(writing, answer, thinking)
-
-    def _drain(self, writing: _Writing) -> None:
-        """The last half of a character, the last half of a tag."""
-        self._add_text(writing, writing.utf8.flush())
-        answer, thinking = "", ""
-        for chunk in writing.splitter.flush():
-            if chunk.kind is ChunkKind.THINKING:
-                thinking += chunk.text
-            else:
-                answer += chunk.text
-        self._grow(writing, answer, thinking)
-
-    def _grow(self, writing: _Writing, answer: str, thinking: str) -> None:
-        if not answer and not thinking:
-            return
-        now = self._clock.now_s()
-        if thinking:
-            writing.thinking_from_s = writing.thinking_from_s or now
-            writing.thinking_to_s = now
-            writing.thinking.append(thinking)
-            writing.unsaved_thinking.append(thinking)
-        if answer:
-            writing.text.append(answer)
-            writing.unsaved_text.append(answer)
-        self._bus.post(MessageText(writing.message.id, answer, thinking))
+    def _show(self, writing: Answer, text: str, thinking: str) -> None:
+        if text or thinking:
+            self._bus.post(MessageText(writing.message.id, text, thinking))
 
     def _save_text(self, *, force: bool) -> None:
         writing = self._writing
-        if writing is None or writing.started is None or not (writing.unsaved_text or writing.unsaved_thinking):
+        if writing is None or writing.started is None:
             return
         now = self._clock.now_s()
         if not force and now - writing.saved_s < SAVE_EVERY_S:
             return
+        unsaved = writing.take_unsaved()
+        if unsaved is None:
+            return
         writing.saved_s = now
-        text, thinking = "".join(writing.unsaved_text), "".join(writing.unsaved_thinking)
-        writing.unsaved_text.clear()
-        writing.unsaved_thinking.clear()
         message_id = writing.message.id
-        self._in_store(lambda store: store.messages.append_text(message_id, text, thinking), title="Saving text")
+        self._in_store(lambda store: store.messages.append_text(message_id, *unsaved), title="Saving text")
 
     def _finish(
         self,
-        writing: _Writing,
+        writing: Answer,
         state: MessageState,
         result: RunResult,
         stats: RunStats | None,
@@ -561,28 +496,7 @@ class Dialogue:
     ) -> None:
         self._save_text(force=True)
         self._writing = None
-        started = writing.started
-        thinking_s = None
-        if writing.thinking_from_s is not None and writing.thinking_to_s is not None:
-            thinking_s = writing.thinking_to_s - writing.thinking_from_s
-        figures = Figures(
-            writing.label,
-            stats,
-            started.seed if started else None,
-            result.finish_reason,
-            started.n_dropped_messages if started else 0,
-            started.warnings if started else (),
-            started.no_roll_back if started else False,
-        )
-        message = replace(
-            writing.message,
-            text="".join(writing.text),
-            thinking="".join(writing.thinking),
-            thinking_s=thinking_s,
-            state=state,
-            figures=figures,
-            trouble=trouble,
-        )
+        message = writing.finished(state, result.finish_reason, stats, trouble)
         self._messages = [message if each.id == message.id else each for each in self._messages]
         run_id = writing.stored_run
 
@@ -601,12 +515,12 @@ class Dialogue:
         if writing is None:
             return
         if writing.started is not None:
-            self._drain(writing)
-            result = _result(FinishReason.CANCELLED, None, writing.started, None)
+            self._show(writing, *writing.drain(self._clock.now_s()))
+            result = run_result(FinishReason.CANCELLED, None, writing.started, None)
             self._finish(writing, MessageState.STOPPED, result, None)
         self._writing = None
 
-    def _recipe(self, writing: _Writing, started: RunStarted) -> RunRecipe:
+    def _recipe(self, writing: Answer, started: RunStarted) -> RunRecipe:
         state = self._engine.state
         return RunRecipe(
             model_path=state.model_path,
@@ -624,25 +538,14 @@ class Dialogue:
         self._n_views += 1
         view = self._n_views
 
-        def read(store: Store) -> _Stored:
-            thread = store.messages.thread(conversation_id)
-            places: dict[MessageId, tuple[int, int]] = {}
-            for each in thread:
-                ids = [sibling.id for sibling in store.messages.siblings(each.id)]
-                places[each.id] = (ids.index(each.id), len(ids))
-            runs = {run.message_id: run for run in store.runs.of_conversation(conversation_id)}
-            return _Stored(store.conversations.get(conversation_id), thread, places, runs)
-
-        def show(found: _Stored) -> None:
+        def show(found: StoredConversation) -> None:
             if view != self._n_views:
                 return  # something else was asked for since
             self._conversation = found.row
-            self._messages = [
-                _thread_message(each, found.places[each.id], found.runs.get(each.id)) for each in found.thread
-            ]
+            self._messages = found.messages()
             self._post_thread()
 
-        self._in_store(read, then=show, title="Opening the chat")
+        self._in_store(lambda store: read_conversation(store, conversation_id), then=show, title="Opening the chat")
 
     def _list_came(self, rows: object) -> None:
         assert isinstance(rows, tuple)
@@ -675,54 +578,6 @@ def wire_chain(chain: Chain) -> tuple[ChainLink, ...]:
 def model_label_of(state: EngineState) -> str:
     """The loaded model's name on screen."""
     return model_label(Path(state.model_path)) if state.model_path else ""
-
-
-def _thread_message(row: MessageRow, place: tuple[int, int], run: RunRow | None) -> ThreadMessage:
-    figures = None
-    if run is not None:
-        result = run.result
-        stats = None
-        if result.n_prompt is not None and result.n_completion is not None:
-            stats = RunStats(
-                n_prompt=result.n_prompt,
-                n_reused=result.n_reused or 0,
-                n_completion=result.n_completion,
-                render_s=0.0,
-                prefill_s=result.prefill_s or 0.0,
-                first_token_s=result.first_token_s,
-                decode_s=result.decode_s or 0.0,
-            )
-        figures = Figures(
-            run.recipe.model_label, stats, run.recipe.seed, result.finish_reason, result.n_dropped_messages or 0
-        )
-    return ThreadMessage(
-        id=row.id,
-        parent_id=row.parent_id,
-        role=row.role,
-        text=row.content,
-        state=row.state,
-        thinking=row.thinking,
-        sibling_index=place[0],
-        sibling_count=place[1],
-        figures=figures,
-        trouble=run.result.trouble if run else None,
-    )
-
-
-def _result(
-    reason: FinishReason | None, stats: RunStats | None, started: RunStarted | None, trouble: Trouble | None
-) -> RunResult:
-    return RunResult(
-        finish_reason=reason,
-        n_prompt=stats.n_prompt if stats else (started.n_prompt if started else None),
-        n_reused=stats.n_reused if stats else (started.n_reused if started else None),
-        n_completion=stats.n_completion if stats else None,
-        n_dropped_messages=started.n_dropped_messages if started else None,
-        first_token_s=stats.first_token_s if stats else None,
-        prefill_s=stats.prefill_s if stats else None,
-        decode_s=stats.decode_s if stats else None,
-        trouble=trouble,
-    )
 
 
 def _json(value: object) -> str:

@@ -247,7 +247,7 @@ def test_a_window_that_is_killed_leaves_no_worker_and_loses_at_most_the_last_sec
         "    start_writing(driver)\n"
         "    begun = time.monotonic()\n"
         "    driver.until(lambda: time.monotonic() > begun + 1.5)\n"
-        "    text = driver.workbench.dialogue._writing.text\n"
+        "    text = driver.workbench.dialogue._writing._text\n"
         "    print(driver.workbench.state.pid, len(''.join(text)), flush=True)\n"
         "    driver.until(lambda: False)\n"
     )
