@@ -7,7 +7,6 @@ do not know are kept. Rejected: QSettings (the engine knows no Qt), a database (
 from __future__ import annotations
 
 import os
-import tempfile
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -160,6 +159,8 @@ def write_settings(path: Path, settings: Settings) -> None:
     Raises:
         KnownError: the folder cannot be written to.
     """
+    import tempfile
+
     import tomlkit
 
     document: dict[str, Any] = dict(settings.unknown)

@@ -6,12 +6,12 @@ heavy is imported before that. Ctrl+C in the terminal closes the window like its
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine.base.errors import KnownError
@@ -23,7 +23,7 @@ EXIT_NO_WINDOW, EXIT_BAD = 1, 2
 
 def main(arguments: Sequence[str]) -> int:
     """Open the window; returns when it is closed. 0 done, 1 no window is possible here, 2 bad use."""
-    given = _parser().parse_args(list(arguments))
+    given = flags_of(list(arguments))
     complaint = why_no_window(os.environ, sys.platform, _pyside_version(), sys.version_info[:2])
     if complaint:
         print(complaint, file=sys.stderr)
@@ -48,7 +48,6 @@ def run(paths: Paths, model: Path | None, page: str, qt_arguments: list[str]) ->
     from gui.theme import Mode, Theme
     from gui.wiring import after_first_paint, build_window, wiring_of
 
-    begin_logging(paths.logs)
     crash_file = begin_crash_traces(paths.logs)
     app = QApplication([*qt_arguments, "-style", "fusion"])
     app.setApplicationName("llamarium")
@@ -70,6 +69,7 @@ def run(paths: Paths, model: Path | None, page: str, qt_arguments: list[str]) ->
         signal.signal(each, close)
 
     def begin() -> None:
+        begin_logging(paths.logs)
         window.show_first_page()
         QTimer.singleShot(0, wiring, lambda: wiring.begin(model))
 
@@ -120,13 +120,26 @@ def wanted_theme(paths: Paths) -> str:
         return "system"
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="main.py", description="Open the Llamarium window.")
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What the command line of the window says."""
+
+    data_dir: str | None = None
+    model: str | None = None
+    page: str | None = None
+
+
+def flags_of(arguments: list[str]) -> Flags:
+    """The flags; usually there are none, and then argparse is not even imported."""
+    if not arguments:
+        return Flags()
+    import argparse
+
+    parser = argparse.ArgumentParser(prog="main.py", description="Open the Llamarium window.", allow_abbrev=False)
     parser.add_argument("--data-dir", metavar="FOLDER", help="keep chats, settings and logs here")
     parser.add_argument("--model", metavar="MODEL", help="load this GGUF file instead of the last one")
     parser.add_argument("--page", choices=("chat", "memory", "hardware", "models", "settings"), help="begin there")
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
-    return parser
+    return Flags(**vars(parser.parse_args(arguments)))
 
 
 def _pyside_version() -> str | None:
@@ -139,20 +152,3 @@ def _pyside_version() -> str | None:
     except OSError:
         return ""
     return next((line.split('"')[1] for line in text.splitlines() if line.startswith('version = "')), "")
-
-
-class _Version(argparse.Action):
-    """`--version`; looked up only when asked, since importlib.metadata takes 30 ms to import."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_rest: object) -> None:
-        print(f"Llamarium {_version('llamarium') or '(not installed)'}")
-        parser.exit()
-
-
-def _version(package: str) -> str | None:
-    from importlib import metadata
-
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

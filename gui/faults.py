@@ -13,7 +13,6 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -36,6 +35,8 @@ _LEVELS = {
 
 def begin_logging(folder: Path) -> Path | None:
     """Log to a rotating file in `folder` and warnings to stderr; the file's path, None when it cannot be written."""
+    from logging.handlers import RotatingFileHandler  # 5 ms: called after the first paint
+
     root = logging.getLogger()
     root.setLevel(logging.INFO)
     form = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -59,6 +60,7 @@ def begin_logging(folder: Path) -> Path | None:
 def begin_crash_traces(folder: Path) -> IO[str] | None:
     """Have a native crash leave its stack in a file. The result must be kept open; None when there is none."""
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         file = (folder / "crash.log").open("a", encoding="utf-8")
     except OSError:
         with contextlib.suppress(Exception):  # a windowed program may have no stderr at all

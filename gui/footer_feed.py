@@ -9,7 +9,7 @@ import enum
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.models.library import model_label
+from engine.models.labels import model_label
 from engine.runtime.supervisor import EngineState, Phase
 from engine.wire.messages import RunStats
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass
-from importlib import resources
 from typing import Protocol
 
 from PySide6.QtCore import QByteArray, QObject, QRectF, Qt
@@ -21,10 +20,13 @@ from PySide6.QtSvg import QSvgRenderer
 from shiboken6 import isValid
 
 from gui.theme import Theme
+from resources import read_text
 
 
 def icon_names() -> tuple[str, ...]:
     """Every icon that there is, sorted."""
+    from importlib import resources
+
     folder = resources.files("resources").joinpath("icons")
     return tuple(sorted(each.name.removesuffix(".svg") for each in folder.iterdir() if each.name.endswith(".svg")))
 
@@ -96,8 +98,7 @@ class Icons(QObject):
     def source(self, name: str) -> str:
         """The drawing's SVG text, with `currentColor` still in it."""
         if name not in self._sources:
-            path = resources.files("resources").joinpath("icons", f"{name}.svg")
-            self._sources[name] = path.read_text(encoding="utf-8")
+            self._sources[name] = read_text(f"icons/{name}.svg")
         return self._sources[name]
 
     def _draw(self, name: str, colour: str, pixels: int, ratio: float) -> QPixmap:

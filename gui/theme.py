@@ -26,13 +26,14 @@ import enum
 import logging
 import string
 from dataclasses import dataclass, fields
-from importlib import resources
 from pathlib import Path
 from typing import ClassVar
 
 from PySide6.QtCore import QDir, QObject, Qt, QTemporaryDir, Signal
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontInfo, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication, QWidget
+
+from resources import read_text
 
 log = logging.getLogger(__name__)
 
@@ -244,7 +245,7 @@ class Theme(QObject):
 
     def style_sheet(self) -> str:
         """The style sheet of the present mode, made from the template."""
-        template = resources.files("resources").joinpath("style.qss.template").read_text(encoding="utf-8")
+        template = read_text("style.qss.template")
         values = {field.name: getattr(self.palette, field.name) for field in fields(Palette) if field.name != "plot"}
         values |= {f"plot{index + 1}": colour for index, colour in enumerate(self.palette.plot)}
         values |= {f"size{size}": str(self.px(size)) for size in self.SIZES}
@@ -298,7 +299,7 @@ class Theme(QObject):
             if not folder.is_dir():
                 folder.mkdir()
                 for name, (source, role) in _MARKS.items():
-                    svg = resources.files("resources").joinpath("icons", f"{source}.svg").read_text(encoding="utf-8")
+                    svg = read_text(f"icons/{source}.svg")
                     coloured = svg.replace("currentColor", getattr(self.palette, role))
                     (folder / f"{name}.svg").write_text(coloured, encoding="utf-8")
         except OSError as error:

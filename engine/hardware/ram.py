@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from engine.hardware.kernel_files import number_of, pairs_of, text_of
 
 CGROUP = Path("/sys/fs/cgroup")
@@ -48,6 +46,8 @@ def ram_now(cgroup: Path = CGROUP, membership: Path = MEMBERSHIP) -> RamNow:
         cgroup: where the control groups are mounted; missing files mean no limit.
         membership: the file that names the groups of this process.
     """
+    import psutil  # 10 ms, and the window is shown before anybody asks
+
     memory = psutil.virtual_memory()
     total, free = memory.total, memory.available
     for folder, files in _groups(cgroup, membership):

@@ -14,6 +14,7 @@ from pathlib import Path
 from engine.base.errors import Trouble
 from engine.gguf.card import Card, ModelKind, read_card
 from engine.gguf.header import GgufError
+from engine.models.labels import model_label
 
 MAX_DEPTH = 6
 SKIPPED = frozenset({".git", "node_modules", "__pycache__", ".cache"})
@@ -43,13 +44,6 @@ class LibraryEntry:
     @property
     def is_model(self) -> bool:
         return self.card is not None and self.card.kind is ModelKind.MODEL
-
-
-def model_label(path: Path) -> str:
-    """A model's name on screen: the file name without ".gguf" and without the part numbers of a split model."""
-    stem = path.name.removesuffix(".gguf")
-    head, of, _total = stem.rpartition("-of-")
-    return head.rpartition("-")[0] if of and head.rpartition("-")[2].isdigit() else stem
 
 
 def entry_of(path: Path, origin: str) -> LibraryEntry:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import shutil
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -273,6 +272,8 @@ def _open_folder(path: Path) -> Remedy:
 
 def _free_mib(path: Path) -> str:
     try:
+        import shutil
+
         return f"{shutil.disk_usage(path.parent).free / 2**20:,.0f} MiB free"
     except OSError:
         return "free space unknown"

@@ -19,7 +19,7 @@ from engine.base.bus import Bus
 from engine.base.clock import Clock
 from engine.base.errors import KnownError, Trouble
 from engine.base.fields import Value
-from engine.models.library import model_label
+from engine.models.labels import model_label
 from engine.runtime.supervisor import EngineState
 from engine.sampling.chain import Chain
 from engine.store import Store, random_id

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.base.errors import Trouble
 from engine.memory.fit import Verdict
 from engine.memory.ledger import Ledger
-from engine.models.library import LibraryEntry
 from engine.runtime.supervisor import EngineState
 from engine.settings import Settings
 from engine.store.rows import ConversationId, ConversationRow, MessageId, MessageState, Role
 from engine.wire.messages import FinishReason, ModelFacts, RunStats
+
+if TYPE_CHECKING:
+    from engine.models.library import LibraryEntry
 
 
 @dataclass(frozen=True, slots=True)

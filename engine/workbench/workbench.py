@@ -24,7 +24,7 @@ from engine.hardware import open_recorder
 from engine.hardware.ram import ram_now
 from engine.memory.fit import Fits, Verdict, judge, largest_n_ctx
 from engine.memory.ledger import Ledger, ledger_of
-from engine.models import library
+from engine.models.labels import model_label
 from engine.models.starter import starter_model
 from engine.runtime.client import WorkerClient
 from engine.runtime.dry_run import plan_load
@@ -63,6 +63,7 @@ from engine.workbench.events import (
 
 if TYPE_CHECKING:
     from engine.hardware.recorder import Recorder
+    from engine.models.library import LibraryEntry
     from engine.workbench.monitor import Monitor
 
 BEAT_S = 0.25
@@ -103,7 +104,7 @@ class Workbench:
         self.considered: Path | None = None
         self.predicted: Ledger | None = None
         self.measured: Ledger | None = None
-        self.library: tuple[library.LibraryEntry, ...] = ()
+        self.library: tuple[LibraryEntry, ...] = ()
         self.missing_folders: tuple[str, ...] = ()
         self.supervisor = Supervisor(self.bus, self._clock, spawn=spawn, on_state=self._engine_changed)
         self.dialogue = Dialogue(self.bus, self.supervisor, self._in_store, self._clock)
@@ -219,7 +220,7 @@ class Workbench:
             self.bus.post(TroubleShown(trouble))
 
         self._plan_job = self.jobs.run(
-            plan, title=f"Planning {library.model_label(path)}", lane="plan", then=then, failed=failed
+            plan, title=f"Planning {model_label(path)}", lane="plan", then=then, failed=failed
         )
 
     def load_anyway(self) -> None:
@@ -346,10 +347,12 @@ class Workbench:
             plan, title="Drawing the memory curve", lane="curve", then=arrived, failed=failed
         )
 
-    def look_into(self, path: Path, then: Callable[[library.LibraryEntry], None]) -> None:
+    def look_into(self, path: Path, then: Callable[[LibraryEntry], None]) -> None:
         """Read one file's header, wherever it is; a file that cannot be read comes as an entry with its trouble."""
+        from engine.models.library import entry_of
+
         self.jobs.run(
-            lambda _task: library.entry_of(path, str(path.parent)),
+            lambda _task: entry_of(path, str(path.parent)),
             title=f"Reading {path.name}",
             lane="headers",
             then=then,
@@ -368,14 +371,16 @@ class Workbench:
         own = self.paths.models
         self.bus.post(LibraryChanged(self.library, self.missing_folders, scanning=True))
 
-        def read(task: Task) -> tuple[tuple[library.LibraryEntry, ...], tuple[str, ...]]:
+        def read(task: Task) -> tuple[tuple[LibraryEntry, ...], tuple[str, ...]]:
+            from engine.models.library import scan
+
             def told(n_files: int, name: str) -> None:
                 self.bus.post(LibraryScanned(n_files, name))
 
-            entries, missing = library.scan(folders, starter_model(), check=task.check, progress=told)
+            entries, missing = scan(folders, starter_model(), check=task.check, progress=told)
             return entries, tuple(each for each in missing if each != str(own))
 
-        def then(found: tuple[tuple[library.LibraryEntry, ...], tuple[str, ...]]) -> None:
+        def then(found: tuple[tuple[LibraryEntry, ...], tuple[str, ...]]) -> None:
             self._scan_job = None
             self.library, self.missing_folders = found
             self.bus.post(LibraryChanged(*found))
@@ -693,7 +698,7 @@ def too_big(path: Path, verdict: Verdict) -> Trouble:
     """What to tell when a load does not fit: how much it needs, how much there is, what would help, and “anyway”."""
     free = "unknown" if verdict.free_bytes is None else f"{_gib(verdict.free_bytes)} free"
     return Trouble(
-        f"{library.model_label(path)} does not fit in {verdict.device}",
+        f"{model_label(path)} does not fit in {verdict.device}",
         f"needs {_gib(verdict.needed_bytes)}, {free}",
         "use a shorter context, a smaller KV cache type or a smaller model",
         (*verdict.advice, Remedy(RemedyKind.LOAD_ANYWAY, "Load anyway")),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import time
 
 BEGUN = time.perf_counter()
@@ -48,7 +47,7 @@ def whole() -> None:
         painted()
 
     main_window.MainWindow.paintEvent = paint  # type: ignore[assignment,method-assign]
-    app.main(["--data-dir", tempfile.mkdtemp()])
+    app.main([])
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ from typing import Protocol
 from engine.base.bus import Unsubscribe
 from engine.base.clock import Clock, SystemClock
 from engine.base.errors import KnownError, Remedy, RemedyKind, Trouble
-from engine.models.library import LibraryEntry, model_label
+from engine.models.labels import model_label
+from engine.models.library import LibraryEntry
 from engine.models.starter import starter_model
 from engine.runtime.supervisor import EngineState, Phase
 from engine.store.rows import ConversationId, ConversationRow, MessageId, Role, SearchHit

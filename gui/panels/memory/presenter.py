@@ -16,7 +16,8 @@ from engine.base.errors import KnownError, Remedy, RemedyKind, Trouble
 from engine.base.fields import Value
 from engine.memory.fit import N_CTX_STEP, judge
 from engine.memory.ledger import Ledger
-from engine.models.library import LibraryEntry, model_label
+from engine.models.labels import model_label
+from engine.models.library import LibraryEntry
 from engine.runtime.supervisor import Phase
 from engine.wire.messages import DeviceKind
 from engine.workbench import Workbench

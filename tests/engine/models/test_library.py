@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.models.library import model_label, scan
+from engine.models.labels import model_label
+from engine.models.library import scan
 from engine.models.starter import starter_model
 
 

@@ -94,6 +94,8 @@ def test_an_answer_becomes_bands_a_speed_and_a_row_in_the_table(page: OpenPage, 
     assert row[3] == "48"
     assert row[5].endswith("tok/s")
     assert row[7] == "at the limit"
+    # The speed is counted at the heartbeat, which may come after the row.
+    qtbot.waitUntil(lambda: Chart.SPEED in page.view.grid.cards, timeout=WAIT_MS)
     look = page.view.presenter.view()
     assert {kind for _, _, kind in look.bands} >= {"load", "decode"}
     speeds = next(plot for plot in look.plots if plot.chart is Chart.SPEED).lines[0]
