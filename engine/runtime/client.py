@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import secrets
 import signal
 import subprocess
 import sys
@@ -68,7 +67,7 @@ class WorkerClient:
     """A running worker. Every method returns at once; the end is posted as `WorkerEnded`."""
 
     def __init__(self, bus: Bus, command: Sequence[str] | None = None) -> None:
-        self.generation = secrets.randbits(48)  # drawn, not counted: a count would be global state
+        self.generation = int.from_bytes(os.urandom(6))  # drawn, not counted: a count would be global state
         self._bus = bus
         self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import secrets
 import sys
 from pathlib import Path
 
@@ -42,7 +41,7 @@ class Presence:
     """
 
     def __init__(self, database: Path | None) -> None:
-        self.token = secrets.token_hex(8)
+        self.token = os.urandom(8).hex()
         self._database = database
         self._descriptor: int | None = None
         if database is not None:
