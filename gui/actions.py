@@ -8,6 +8,7 @@ menus, not listed).
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -53,10 +54,11 @@ class Action:
 
 
 def keys_text(keys: tuple[str, ...]) -> str:
-    """The first shortcut as this platform writes it (`Ctrl+N`, `⌘N`), "" when there is none."""
+    """The first shortcut as the window shows it: `Ctrl N`, `⌘N` on a Mac; "" when there is none."""
     if not keys:
         return ""
-    return QKeySequence(keys[0]).toString(QKeySequence.SequenceFormat.NativeText)
+    native = QKeySequence(keys[0]).toString(QKeySequence.SequenceFormat.NativeText)
+    return re.sub(r"\+(?=.)", " ", native)  # the plus that is a key itself stands at the end
 
 
 def group_text(group: ActionGroup) -> str:

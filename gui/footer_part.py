@@ -139,7 +139,7 @@ class FooterPart(QAbstractButton):
             self._paint_bar(painter, QRectF(x, middle_y - BAR_HEIGHT / 2, bar_width, BAR_HEIGHT))
             x += bar_width
         if content.tail:
-            x += GAP if bar_width or text else 0
+            x += self._tail_gap() if bar_width or text else 0
             painter.setPen(theme.color("text3" if content.quiet else "text2"))
             painter.drawText(QRect(x, 0, max(1, area.width() - x), area.height()), line, content.tail)
         painter.end()
@@ -186,7 +186,11 @@ class FooterPart(QAbstractButton):
         content, metrics = self._content, self._metrics()
         width = 2 * PAD + metrics.horizontalAdvance(content.text) + 1
         width += DOT + GAP if content.dot_role else 0
-        return width + (GAP + metrics.horizontalAdvance(content.tail) if content.tail else 0)
+        return width + (self._tail_gap() + metrics.horizontalAdvance(content.tail) if content.tail else 0)
+
+    def _tail_gap(self) -> int:
+        """A tail beside a bar keeps its distance; one that goes on after the text stands a blank behind it."""
+        return GAP if self._has_bar() else self._metrics().horizontalAdvance(" ")
 
     def _bar_color(self) -> QColor:
         colour = self._content.bar_color

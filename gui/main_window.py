@@ -122,10 +122,16 @@ class MainWindow(QMainWindow):
         if key not in self._panels:
             self._build(key)
         page.deactivate(self._panels.get(self._current))
+        panel, focused = self._panels[key], self.focusWidget()
+        had_keyboard = focused is None or focused is self._stack or self._stack.isAncestorOf(focused)
+        if had_keyboard:
+            self._stack.setFocus()  # a page that hides hands its focus to the next page's first control, with a ring
         self._current = self.state.page = key
         self._stack.setCurrentIndex(self._places[key])
         self.rail.set_current(key)
-        page.activate(self._panels[key])
+        page.activate(panel)
+        if had_keyboard and self.focusWidget() is self._stack:
+            panel.setFocus(Qt.FocusReason.OtherFocusReason)  # no ring; the first Tab goes to its first control
         self.page_shown.emit(key)
 
     def show_trouble(self, trouble: Trouble, severity: Severity = Severity.ERROR) -> NoticeCard:
@@ -234,7 +240,7 @@ class MainWindow(QMainWindow):
             enabled=self.toast.can_undo,
         )
         for mode, text, icon in (
-            (Mode.SYSTEM, self.tr("Follow the desktop's light or dark"), "hardware"),
+            (Mode.SYSTEM, self.tr("Follow the desktop's light or dark"), "sun-moon"),
             (Mode.LIGHT, self.tr("Light"), "sun"),
             (Mode.DARK, self.tr("Dark"), "moon"),
         ):

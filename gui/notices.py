@@ -202,6 +202,13 @@ class NoticeArea(QScrollArea):
         self._inner.installEventFilter(self)
         self._arrange()
 
+    def set_edges(self, left: int, right: int) -> None:
+        """Keep so many pixels free at the sides: the cards end where the page's text does."""
+        margins = self._layout.contentsMargins()
+        if (margins.left(), margins.right()) != (left, right):
+            self._layout.setContentsMargins(left, margins.top(), right, margins.bottom())
+            self._fit()
+
     @property
     def cards(self) -> tuple[NoticeCard, ...]:
         """All notices, newest first."""

@@ -70,6 +70,7 @@ class _MessageRecord(msgspec.Struct, frozen=True):
     created_utc: _Moment
     state: MessageState
     run_id: str | None
+    thinking_s: float | None = None  # files of before it was measured have none
 
 
 class _RunRecord(msgspec.Struct, frozen=True):
@@ -310,6 +311,7 @@ def _rows_of(document: _Document, ids: dict[str, str]) -> list[tuple[str, dict[s
                     "thinking": message.thinking,
                     "created_utc": _stamp(message.created_utc),
                     "state": state.value,
+                    "thinking_s": message.thinking_s,
                 },
             )
         )

@@ -90,19 +90,24 @@ class Messages:
         state: MessageState,
         content: str | None = None,
         thinking: str | None = None,
+        thinking_s: float | None = None,
     ) -> MessageRow:
-        """End a message: COMPLETE, STOPPED or FAILED. `content` and `thinking` replace what was appended, if given."""
+        """End a message: COMPLETE, STOPPED or FAILED. `content` and `thinking` replace what was appended, if given.
+
+        `thinking_s` is how long the thinking took, in seconds; None leaves what is stored.
+        """
         if state is MessageState.WRITING:
             raise BugError("a message cannot be finished as 'writing'")
         with self._database.writing() as connection:
             before = self.get(message_id)
             connection.execute(
                 "UPDATE messages SET state = ?, writer = NULL, content = coalesce(?, content),"
-                " thinking = coalesce(?, thinking) WHERE id = ?",
+                " thinking = coalesce(?, thinking), thinking_s = coalesce(?, thinking_s) WHERE id = ?",
                 (
                     state.value,
                     storable(content) if content is not None else None,
                     storable(thinking) if thinking is not None else None,
+                    thinking_s,
                     message_id,
                 ),
             )

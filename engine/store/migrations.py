@@ -91,7 +91,12 @@ def m001_first_tables(connection: sqlite3.Connection) -> None:
             connection.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_first_tables,)
+def m002_thinking_time(connection: sqlite3.Connection) -> None:
+    """How long a message's thinking took, in seconds; NULL where nobody knows, so for everything older."""
+    connection.execute("ALTER TABLE messages ADD COLUMN thinking_s REAL")
+
+
+MIGRATIONS: tuple[Migration, ...] = (m001_first_tables, m002_thinking_time)
 
 
 _TABLES = (

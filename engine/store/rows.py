@@ -70,7 +70,10 @@ class ConversationRow:
 
 @dataclass(frozen=True, slots=True)
 class MessageRow:
-    """One message of a conversation's tree. `parent_id` is None for a root, `run_id` for what no model wrote."""
+    """One message of a conversation's tree. `parent_id` is None for a root, `run_id` for what no model wrote.
+
+    `thinking_s` is how long the thinking took, in seconds; None when it is not known.
+    """
 
     id: MessageId
     conversation_id: ConversationId
@@ -81,6 +84,7 @@ class MessageRow:
     created_utc: datetime
     state: MessageState
     run_id: RunId | None
+    thinking_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +204,7 @@ def message_of(row: sqlite3.Row) -> MessageRow:
         created_utc=moment_of(row["created_utc"]),
         state=MessageState(row["state"]),
         run_id=RunId(row["run_id"]) if row["run_id"] is not None else None,
+        thinking_s=row["thinking_s"],
     )
 
 

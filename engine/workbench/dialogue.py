@@ -502,7 +502,9 @@ class Dialogue:
 
         def finish(store: Store) -> None:
             # The whole text again: should a batch have failed (a full disk for a moment), this mends the gap.
-            store.messages.finish(message.id, state, content=message.text, thinking=message.thinking)
+            store.messages.finish(
+                message.id, state, content=message.text, thinking=message.thinking, thinking_s=message.thinking_s
+            )
             store.runs.finish(run_id, result)
 
         self._in_store(finish, title="Saving the answer")

@@ -62,6 +62,7 @@ def _thread_message(row: MessageRow, place: tuple[int, int], run: RunRow | None)
         text=row.content,
         state=row.state,
         thinking=row.thinking,
+        thinking_s=row.thinking_s,
         sibling_index=place[0],
         sibling_count=place[1],
         figures=_figures(run) if run else None,

@@ -65,7 +65,7 @@ def test_a_button_takes_name_tooltip_and_click_from_the_definition(registry: Act
     qtbot.addWidget(button)
     registry.dress(button, "chat.new")
     assert button.accessibleName() == "New chat"
-    assert "Ctrl+N" in button.toolTip()
+    assert "Ctrl N" in button.toolTip()
     assert "empty conversation" in button.toolTip()
     assert not button.icon().isNull()
     button.click()

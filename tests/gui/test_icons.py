@@ -48,6 +48,7 @@ WANTED = [
     "sidebar-right",
     "stop",
     "sun",
+    "sun-moon",
     "trash",
     "undo",
     "warning",

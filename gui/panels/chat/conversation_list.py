@@ -52,6 +52,7 @@ from gui.panels.chat.words import group_text, title_text
 from gui.theme import Theme, set_kind
 from gui.widgets.empty_state import EmptyState
 from gui.widgets.paint import draw_focus_ring
+from gui.widgets.transcript.overlays import PlainScrollBar
 
 SEARCH_AFTER_MS = 150
 _PAD = 8
@@ -253,6 +254,9 @@ class ChatListView(QListView):
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.EditKeyPressed)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollBar(PlainScrollBar(self))
+        self.verticalScrollBar().setAccessibleName(self.tr("Scroll the chats"))
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.customContextMenuRequested.connect(self._menu)
@@ -452,7 +456,7 @@ class ConversationList(QFrame):
         return False
 
     def _search_typed(self, text: str) -> None:
-        self._hint.setText(self.tr("Esc") if text else keys_text(("Ctrl+F",)).replace("+", " "))
+        self._hint.setText(self.tr("Esc") if text else keys_text(("Ctrl+F",)))
         self._hint.adjustSize()
         self._place_hint()
         if text.strip():
@@ -496,10 +500,11 @@ class ConversationList(QFrame):
         for each in (self.view, self._nothing, self.no_hit):
             self._stack.addWidget(each)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(12, 12, 4, 8)
+        bar = self.view.verticalScrollBar().sizeHint().width()
+        layout.setContentsMargins(12, 12, 12 - bar, 8)  # the bar's room is the margin: rows end where the search does
         layout.setSpacing(0)
         head = QVBoxLayout()
-        head.setContentsMargins(0, 0, 8, 10)
+        head.setContentsMargins(0, 0, bar, 10)
         head.setSpacing(10)
         head.addWidget(self.search)
         head.addWidget(self.new_button)

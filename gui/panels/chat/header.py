@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QEvent, QObject, QRectF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QFont, QFontMetrics, QKeyEvent, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtGui import QFont, QFontMetrics, QIcon, QKeyEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -35,9 +35,9 @@ from gui.widgets.paint import draw_focus_ring
 from gui.widgets.quantities import bytes_text
 
 HEIGHT = 42
-NARROW = 560
-NARROW_MODEL = 190
-_WIDEST = 16_777_215  # QWIDGETSIZE_MAX
+TITLE_PAD = 8  # pixels between the title button's edge and its text
+SPACING, RIGHT = 10, 12
+LEAST_MODEL = 120  # logical pixels: a model's name in fewer says nothing
 PROMPT_AFTER_MS = 400
 
 
@@ -54,7 +54,11 @@ class TitleButton(QPushButton):
         theme.changed.connect(self.update)
 
     def sizeHint(self) -> QSize:
-        return QSize(80, self._theme.px(28))
+        wide = QFontMetrics(self._font()).horizontalAdvance(self.text()) + 1
+        return QSize(wide + 2 * TITLE_PAD, self._theme.px(28))
+
+    def _font(self) -> QFont:
+        return self._theme.ui_font(13, QFont.Weight.DemiBold)
 
     def minimumSizeHint(self) -> QSize:
         return QSize(40, self._theme.px(28))
@@ -68,11 +72,12 @@ class TitleButton(QPushButton):
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(theme.color("surface2"))
             painter.drawRoundedRect(area, theme.RADIUS_SMALL, theme.RADIUS_SMALL)
-        font = theme.ui_font(13, QFont.Weight.DemiBold)
+        font = self._font()
         painter.setFont(font)
         painter.setPen(theme.color("text1" if self.isEnabled() else "text2"))
-        shown = QFontMetrics(font).elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width() - 16)
-        painter.drawText(area.adjusted(8, 0, -8, 0), int(Qt.AlignmentFlag.AlignVCenter), shown)
+        room = self.width() - 2 * TITLE_PAD
+        shown = QFontMetrics(font).elidedText(self.text(), Qt.TextElideMode.ElideRight, room)
+        painter.drawText(area.adjusted(TITLE_PAD, 0, -TITLE_PAD, 0), int(Qt.AlignmentFlag.AlignVCenter), shown)
         if self.hasFocus():
             draw_focus_ring(painter, area, theme, theme.RADIUS_SMALL)
 
@@ -164,6 +169,11 @@ class SystemPromptBox(QFrame):
         layout.addWidget(label)
         layout.addWidget(self.edit)
 
+    def set_edges(self, left: int, right: int) -> None:
+        """Begin and end where the thread's text does, in pixels from the sides."""
+        margins = self.layout().contentsMargins()
+        self.layout().setContentsMargins(left, margins.top(), right, margins.bottom())
+
     def set_text(self, text: str) -> None:
         if text != self.edit.toPlainText():
             self.edit.blockSignals(True)
@@ -219,13 +229,14 @@ class ChatHeader(QFrame):
         self._menu = QMenu(self.model_button)
         self._menu.aboutToShow.connect(self._fill_menu)
         self.model_button.setMenu(self._menu)
-        self.prompt_button = QPushButton(self.tr("System prompt"))
+        self.prompt_button = QPushButton()
+        self.prompt_button.setIconSize(QSize(16, 16))
         self.prompt_button.setCheckable(True)
         self._has_prompt = False
         self.prompt_button.toggled.connect(self.prompt_toggled)
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(14, 0, 12, 0)
-        layout.setSpacing(10)
+        layout.setContentsMargins(14, 0, RIGHT, 0)
+        layout.setSpacing(SPACING)
         layout.addWidget(self.title, 1)
         layout.addWidget(self.model_button, 0)
         layout.addWidget(self.prompt_button, 0)
@@ -248,7 +259,7 @@ class ChatHeader(QFrame):
         self.model_button.set_text(text, header.model_path + (f"\n{tip}" if tip and header.model_path else ""))
         self.model_button.setAccessibleName(self.tr("Model: {name}").format(name=text))
         self._has_prompt = header.has_system_prompt
-        self._name_prompt_button()
+        self._share_width()
         name = self.tr("System prompt, set") if header.has_system_prompt else self.tr("System prompt, empty")
         self.prompt_button.setAccessibleName(name)
         self.prompt_button.setToolTip(name)
@@ -280,18 +291,35 @@ class ChatHeader(QFrame):
             menu.addSeparator()
         self._more(menu)
 
+    def set_left(self, left: int) -> None:
+        """Have the title's text begin so many pixels from the side, where the thread's text does."""
+        margins = self.layout().contentsMargins()
+        self.layout().setContentsMargins(max(0, left - TITLE_PAD), 0, margins.right(), 0)
+        self._share_width()
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._name_prompt_button()
+        self._share_width()
 
-    def _name_prompt_button(self) -> None:
-        """In a narrow column the buttons say less, so that the chat's name has room."""
-        is_narrow = self.width() < self._theme.px(NARROW)
-        self.model_button.setMaximumWidth(self._theme.px(NARROW_MODEL) if is_narrow else _WIDEST)
-        text = self.tr("System") if is_narrow else self.tr("System prompt")
-        text += " \N{BULLET}" if self._has_prompt else ""
-        if text != self.prompt_button.text():
-            self.prompt_button.setText(text)
+    def _share_width(self) -> None:
+        """The chat's name gets the room it needs: first the system prompt's words give way, then the model's name."""
+        words = self.tr("System prompt") + (" \N{BULLET}" if self._has_prompt else "")
+        wide = self.fontMetrics().horizontalAdvance(words) + 2 * self._theme.px(14)
+        room = self.width() - self.layout().contentsMargins().left() - RIGHT - 2 * SPACING
+        room -= self.title.button.sizeHint().width()
+        fits = wide + self.model_button.sizeHint().width() <= room
+        self._show_prompt_button(words if fits else "")
+        room -= self.prompt_button.sizeHint().width()
+        self.model_button.setMaximumWidth(max(self._theme.px(LEAST_MODEL), room))
+
+    def _show_prompt_button(self, words: str) -> None:
+        """With words, or as an icon that says them on hover; filled in the accent when there is a prompt."""
+        button = self.prompt_button
+        if words != button.text():
+            button.setText(words)
+            button.setStyleSheet("" if words else "QPushButton { padding: 0 8px; }")  # lengths only
+        button.setIcon(QIcon() if words else self._icons.icon("file", "accent" if self._has_prompt else "text2", 16))
 
     def _fit(self) -> None:
         self.setFixedHeight(self._theme.px(HEIGHT))
+        self._share_width()

@@ -43,7 +43,16 @@ class Empty(enum.Enum):
 
     NO_MODEL = "no model"
     COMING = "coming"  # a model is being started, planned or loaded
+    LOST = "lost"  # the engine ended; its model can be loaded again
     READY = "ready"
+
+
+class Strip(enum.Enum):
+    """What the line over the composer offers while nothing can answer."""
+
+    NONE = "none"
+    NO_MODEL = "no model"
+    LOST = "lost"
 
 
 class Doing(enum.Enum):
@@ -120,7 +129,7 @@ class ChatSurface(Protocol):
     def show_composer(self, state: ComposerState) -> None: ...
     def show_progress(self, progress: Progress) -> None: ...
     def show_empty(self, empty: Empty) -> None: ...
-    def show_no_model(self, shown: bool) -> None: ...
+    def show_strip(self, strip: Strip) -> None: ...
     def change_thread(self, change: ThreadChange) -> None: ...
     def add_text(self, message_id: str, text: str, thinking: str) -> None: ...
     def finish_message(self, message: ThreadMessage) -> None: ...
@@ -146,7 +155,7 @@ class ChatPresenter:
         self._query = ""
         self._header, self._composer, self._progress = Header(), ComposerState(), Progress()
         self._empty: Empty | None = None
-        self._no_model: bool | None = None
+        self._strip: Strip | None = None
         self._waiting_text: str | None = None
         self._waiting_path = ""
         self._editing_id: MessageId | None = None
@@ -361,6 +370,10 @@ class ChatPresenter:
         """Load this model."""
         self._try(lambda: self.workbench.open_model(Path(path)))
 
+    def load_again(self) -> None:
+        """Load the model again that went with the engine."""
+        self._try(self.workbench.reload)
+
     def load_starter(self) -> None:
         """Load the model that the set-up brought."""
         path = starter_model()
@@ -486,7 +499,7 @@ class ChatPresenter:
         state = self.state
         header, composer = self._header_of(state), self._composer_of(state)
         progress, empty = self._progress_of(state), self._empty_of(state)
-        no_model = empty is Empty.NO_MODEL and bool(self._thread)
+        strip = self._strip_of(empty)
         if force or header != self._header:
             if header.model_path != self._header.model_path:
                 self._header = header
@@ -502,9 +515,9 @@ class ChatPresenter:
         if force or empty is not self._empty:
             self._empty = empty
             surface.show_empty(empty)
-        if force or no_model is not self._no_model:
-            self._no_model = no_model
-            surface.show_no_model(no_model)
+        if force or strip is not self._strip:
+            self._strip = strip
+            surface.show_strip(strip)
 
     def _header_of(self, state: EngineState) -> Header:
         label = model_label(Path(state.model_path)) if state.model_path else ""
@@ -565,7 +578,14 @@ class ChatPresenter:
             case Phase.ABSENT | Phase.STARTING | Phase.PLANNING | Phase.LOADING:
                 # A worker that comes up without a model is EMPTY within a second; before that nobody knows.
                 return Empty.COMING
+            case Phase.LOST if state.model_path:
+                return Empty.LOST
         return Empty.NO_MODEL
+
+    def _strip_of(self, empty: Empty) -> Strip:
+        if empty is Empty.LOST:
+            return Strip.LOST
+        return Strip.NO_MODEL if empty is Empty.NO_MODEL and self._thread else Strip.NONE
 
     def _context_full(self) -> Trouble:
         """What to tell when an answer ended because there was no room left for it."""

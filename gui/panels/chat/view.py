@@ -11,9 +11,9 @@ from datetime import datetime
 from functools import partial
 from typing import cast
 
-from PySide6.QtCore import Qt, QTimer, QUrl
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication, QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QPushButton, QSplitter, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QPushButton, QSplitter, QStackedLayout, QVBoxLayout, QWidget
 
 from engine.base.errors import Trouble
 from engine.models.library import LibraryEntry
@@ -26,20 +26,21 @@ from gui.palette import Entry
 from gui.panels.chat.composer import Composer
 from gui.panels.chat.conversation_list import ConversationList
 from gui.panels.chat.header import ChatHeader, SystemPromptBox
-from gui.panels.chat.presenter import ChatPresenter, ComposerState, Doing, Empty, Header, Progress
+from gui.panels.chat.model_strip import ModelStrip
+from gui.panels.chat.presenter import ChatPresenter, ComposerState, Doing, Empty, Header, Progress, Strip
 from gui.panels.chat.threads import ThreadChange
 from gui.panels.chat.words import bent_template, message_value, progress_text, title_text
 from gui.theme import set_kind
 from gui.widgets.busy import Busy
 from gui.widgets.empty_state import EmptyState
 from gui.widgets.transcript import MessageState, Transcript
-from gui.widgets.transcript.transcript import COLUMN_WIDTH, MARGIN
 
 LIST_WIDTH, INSPECTOR_WIDTH = 230, 330
 NARROW_LIST_WIDTH, NARROW_INSPECTOR_WIDTH = 190, 290
 NARROW_PAGE = 1180  # the thread needs the room more than the columns do
 NARROWEST = {"list": 180, "centre": 340, "inspector": 270}
 PROGRESS_AFTER_MS = 250  # what is over sooner need not be announced
+FOOT_GAP = 14  # pixels under the composer
 _LIST_FLAG, _INSPECTOR_FLAG, _MOVED_FLAG = "chat.list", "chat.inspector", "chat.columns.moved"
 
 
@@ -62,7 +63,7 @@ class ChatPage(QWidget):
         super().__init__()
         self.context, self._now = context, now
         self._told_warnings: set[tuple[str, ...]] = set()
-        self._is_narrow = self._is_moved = False
+        self._is_narrow = self._is_moved = self._is_shown = False
         self.setAccessibleName(self.tr("Chat"))
         self.presenter = ChatPresenter(context.workbench)
         theme, icons = context.theme, context.icons
@@ -84,7 +85,7 @@ class ChatPage(QWidget):
             icon=lambda: icons.icon("models", "text3", 32),
         )
         self._choose = QPushButton(self.tr("Choose a model"))
-        self._strip = QWidget()
+        self.strip = ModelStrip()
         self._lay_out()
         self._connect()
         self._restore()
@@ -98,11 +99,16 @@ class ChatPage(QWidget):
         notices = self.context.notices
         if notices.parentWidget() is not self._centre:
             self._centre_layout.insertWidget(2, notices)
+        self._share_edges()
         if isinstance(self.inspector, Activates):
             self.inspector.activated()
+        self._is_shown = True
+        self._place_toast()
         self.composer.edit.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def deactivated(self) -> None:
+        self._is_shown = False
+        self.context.toast.set_bottom_gap()
         self.flush()
         if isinstance(self.inspector, Deactivates):
             self.inspector.deactivated()
@@ -192,7 +198,9 @@ class ChatPage(QWidget):
             self._progress_timer.start()
 
     def show_empty(self, empty: Empty) -> None:
-        if empty is Empty.READY:
+        if empty is Empty.LOST:
+            title, hint = self.tr("The engine stopped"), self.tr("Load the model again to go on.")
+        elif empty is Empty.READY:
             title, hint = self.tr("What shall we talk about?"), self.tr("Everything stays on this computer.")
         else:
             title, hint = (
@@ -203,8 +211,8 @@ class ChatPage(QWidget):
         self._is_without_model = empty is Empty.NO_MODEL
         self._show_middle()
 
-    def show_no_model(self, shown: bool) -> None:
-        self._strip.setVisible(shown)
+    def show_strip(self, strip: Strip) -> None:
+        self.strip.show_strip(strip)
 
     def change_thread(self, change: ThreadChange) -> None:
         transcript = self.transcript
@@ -367,14 +375,18 @@ class ChatPage(QWidget):
         self.system_prompt.left.connect(lambda: self.header.prompt_button.setChecked(False))
         self.no_model.first_step.connect(presenter.load_starter)
         self._choose.clicked.connect(lambda: self.context.go("models"))
+        self.strip.choice_wanted.connect(lambda: self.context.go("models"))
+        self.strip.starter_wanted.connect(presenter.load_starter)
+        self.strip.reload_wanted.connect(presenter.load_again)
 
     def _lay_out(self) -> None:
         self._has_messages = self._is_without_model = False
         self._choose.setAccessibleName(self._choose.text())
         column = cast(QVBoxLayout, self.no_model.layout())
         column.insertWidget(column.count() - 1, self._choose, 0, Qt.AlignmentFlag.AlignHCenter)
-        self._centre = QWidget()
+        self._centre, self._foot = QWidget(), QWidget()
         set_kind(self._centre, "surface0")
+        self._centre.installEventFilter(self)
         middle = QWidget()
         self._middle = QStackedLayout(middle)
         self._middle.addWidget(self.transcript)
@@ -385,7 +397,8 @@ class ChatPage(QWidget):
         self._centre_layout.addWidget(self.header)
         self._centre_layout.addWidget(self.system_prompt)
         self._centre_layout.addWidget(middle, 1)
-        self._centre_layout.addLayout(self._make_foot())
+        self._fill_foot()
+        self._centre_layout.addWidget(self._foot)
         self.system_prompt.hide()
         self.progress.hide()
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
@@ -401,37 +414,37 @@ class ChatPage(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.splitter)
 
-    def _make_foot(self) -> QHBoxLayout:
+    def _fill_foot(self) -> None:
         """What stands under the thread, as wide as its column."""
-        words = QLabel(self.tr("No model is loaded"))
-        set_kind(words, "dim")
-        load = QPushButton(self.tr("Load the starter model"))
-        choose = QPushButton(self.tr("Choose a model"))
-        for button in (load, choose):
-            button.setAccessibleName(button.text())
-        load.clicked.connect(self.presenter.load_starter)
-        choose.clicked.connect(lambda: self.context.go("models"))
-        strip = QHBoxLayout(self._strip)
-        strip.setContentsMargins(0, 0, 0, 0)
-        strip.setSpacing(8)
-        strip.addWidget(words, 1)
-        strip.addWidget(choose)
-        strip.addWidget(load)
-        self._strip.hide()
-        box = QWidget()
-        box.setMaximumWidth(COLUMN_WIDTH)
-        column = QVBoxLayout(box)
-        column.setContentsMargins(0, 0, 0, 0)
+        column = QVBoxLayout(self._foot)
+        column.setContentsMargins(0, 6, 0, FOOT_GAP)
         column.setSpacing(8)
-        for each in (self._strip, self.progress, self.composer):
+        for each in (self.strip, self.progress, self.composer):
             column.addWidget(each)
-        foot = QHBoxLayout()
-        # The thread has a scroll bar at its right; without these pixels the card would stand beside its column.
-        foot.setContentsMargins(MARGIN, 6, MARGIN + 10, 14)
-        foot.addStretch(1)
-        foot.addWidget(box, 1000)
-        foot.addStretch(1)
-        return foot
+        self._foot.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Resize:
+            if watched is self._centre:
+                self._share_edges()
+            elif watched is self._foot:
+                self._place_toast()
+        return super().eventFilter(watched, event)
+
+    def _share_edges(self) -> None:
+        """Everything in the middle begins and ends where the thread's text does."""
+        left, right = self.transcript.edges_in(self._centre.width())
+        self.header.set_left(left)
+        self.system_prompt.set_edges(left, right)
+        self.context.notices.set_edges(left, right)
+        margins = self._foot.layout().contentsMargins()
+        self._foot.layout().setContentsMargins(left, margins.top(), right, margins.bottom())
+
+    def _place_toast(self) -> None:
+        """Keep toasts off what is being typed."""
+        if self._is_shown:
+            below = self.window().height() - self.mapTo(self.window(), self.rect().bottomLeft()).y() - 1
+            self.context.toast.set_bottom_gap(below + self._foot.height() + 2)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

@@ -30,6 +30,8 @@ WINDOWS_MIN = (1, 5, 15)
 MOST_CORES_DRAWN = 16
 KEPT_SPEEDS = 15 * 60 * 10  # a quarter of an hour at ten beats a second
 SPEED_UNIT = "tok/s"
+COUNTED_S = 0.2
+"""The shortest time that tokens are counted over."""
 PROBES = {"nvidia": 0, "amd": 1, "drm": 2}
 """The order in which absent kinds of cards are told."""
 
@@ -292,9 +294,12 @@ class HardwarePresenter:
             self._counted_s = None
             return
         now_s = recorder.now_s()
+        before_s = self._counted_s
+        if before_s is not None and now_s - before_s < COUNTED_S:
+            return  # beats that waited come at once; what came between two of those is no speed
         n_tokens, self._n_tokens = self._n_tokens, 0
-        before_s, self._counted_s = self._counted_s, now_s
-        if n_tokens and before_s is not None and now_s > before_s:
+        self._counted_s = now_s
+        if n_tokens and before_s is not None:
             self._speeds.append((now_s, n_tokens / (now_s - before_s)))
         elif self._speeds and math.isfinite(self._speeds[-1][1]) and self._workbench.state.phase is not Phase.WRITING:
             self._speeds.append((now_s, math.nan))

@@ -82,7 +82,7 @@ class HardwareSection(Section):
                 self.plot.set_series(line.key, role_text(line.role), line.role.value, line.unit)
         for line in view.lines:
             if line.top is not None:
-                self.plot.set_unit_range(line.unit, 0, line.top * 1.03)  # a full load is a line, not an edge
+                self.plot.set_unit_range(line.unit, 0, line.top)
             self.plot.set_data(line.key, line.xs, line.ys)
         self.plot.set_bands(view.bands)
 

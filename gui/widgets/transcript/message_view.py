@@ -255,7 +255,7 @@ class MessageView(QWidget):
         y = self._lay_out_head(width, row)
         if not self._fold.isHidden():
             size = self._fold.sizeHint()
-            self._fold.setGeometry(-QuietButton.PAD + 2, y, size.width(), size.height())
+            self._fold.setGeometry(0, y, size.width(), size.height())
             y += size.height() + 2
             if self._thoughts is not None and not self._thoughts.isHidden():
                 self._thoughts.set_text_width(width)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QObject, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QFocusEvent, QFontMetricsF, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtGui import QFocusEvent, QFont, QFontMetricsF, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QAbstractButton, QLabel, QScrollBar, QVBoxLayout, QWidget
 
 from gui.icons import Icons
@@ -87,7 +87,8 @@ class EmptyState(QWidget):
         self._hint.setText(hint)
 
     def apply_theme(self) -> None:
-        self._title.setFont(self._theme.ui_font(15))
+        self._title.ensurePolished()  # the style sheet sets the size and would drop the weight
+        self._title.setFont(self._theme.ui_font(15, QFont.Weight.DemiBold))
         self._hint.setFont(self._theme.ui_font(13))
 
 

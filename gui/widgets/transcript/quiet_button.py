@@ -44,11 +44,12 @@ class QuietButton(QAbstractButton):
 
     def sizeHint(self) -> QSize:
         metrics = QFontMetricsF(self._theme.ui_font(SMALL_SIZE))
-        mark = self._mark_width()
-        return QSize(round(metrics.horizontalAdvance(self.text()) + mark + 2 * self.PAD), self._theme.px(22))
+        wide = metrics.horizontalAdvance(self.text()) + self._left() + self.PAD
+        return QSize(round(wide), self._theme.px(22))
 
-    def _mark_width(self) -> float:
-        return self._theme.px(14) if self._is_fold else 0
+    def _left(self) -> int:
+        """Where the text begins: behind the triangle of a fold, which stands at the edge as the text below does."""
+        return self._theme.px(16) if self._is_fold else self.PAD
 
     def enterEvent(self, event: QEnterEvent) -> None:
         super().enterEvent(event)
@@ -65,9 +66,9 @@ class QuietButton(QAbstractButton):
             painter.setOpacity(0.45)
         rect = QRectF(self.rect())
         if self._is_fold:
-            draw_chevron(painter, QRectF(self.PAD - 2, 0, 10, rect.height()), colour, is_open=self.isChecked())
+            draw_chevron(painter, QRectF(1, 0, 10, rect.height()), colour, is_open=self.isChecked())
         painter.setPen(colour)
-        inner = rect.adjusted(self.PAD + self._mark_width(), 0, -self.PAD, 0)
+        inner = rect.adjusted(self._left(), 0, -self.PAD, 0)
         painter.drawText(inner, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, self.text())
         if self.hasFocus():
             draw_focus_ring(painter, rect, self._theme, self._theme.RADIUS_SMALL)

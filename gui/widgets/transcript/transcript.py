@@ -289,8 +289,14 @@ class Transcript(QAbstractScrollArea):
 
     # ---- placing
 
+    def edges_in(self, width: int) -> tuple[int, int]:
+        """What is left of the text and right of it when this widget is `width` pixels wide, for what stands around it."""
+        width_of_view = width - self.verticalScrollBar().sizeHint().width()
+        column, left = _column_in(width_of_view), _left_in(width_of_view)
+        return left, max(0, width - left - column)
+
     def _column(self) -> int:
-        return max(120, min(COLUMN_WIDTH, self.viewport().width() - 2 * MARGIN))
+        return _column_in(self.viewport().width())
 
     def _place(self) -> None:
         """Put the rows in sight where they belong: the one procedure that every change ends in."""
@@ -338,7 +344,7 @@ class Transcript(QAbstractScrollArea):
                 self.setFocus()
             self._pool.release(message_id)
         is_changed = bool(gone)
-        x = max(MARGIN, (self.viewport().width() - self._column()) // 2)
+        x = _left_in(self.viewport().width())
         bottom = self.viewport().height()
         for number, message_id in zip(shown, ids, strict=True):
             view = self._pool.live(message_id)
@@ -405,3 +411,13 @@ class Transcript(QAbstractScrollArea):
             self.jump_to_latest()
         else:
             super().keyPressEvent(event)
+
+
+def _column_in(width: int) -> int:
+    """How wide the text is in a view of that width."""
+    return max(120, min(COLUMN_WIDTH, width - 2 * MARGIN))
+
+
+def _left_in(width: int) -> int:
+    """Where the text begins in a view of that width."""
+    return max(MARGIN, (width - _column_in(width)) // 2)

@@ -28,7 +28,7 @@ def sample(store: Store) -> ConversationId:
     run = store.runs.start(answer.id, RECIPE)
     store.messages.append_text(answer.id, "It is **4**.\n\n```python\n2 + 2\n```", thinking="Easy.")
     store.runs.finish(run.id, RunResult(FinishReason.STOP, 10, 0, 9, 0, None, 0.1, 0.05, 0.3))
-    store.messages.finish(answer.id, MessageState.COMPLETE)
+    store.messages.finish(answer.id, MessageState.COMPLETE, thinking_s=1.84)
     other = store.messages.add(conversation, question.id, Role.ASSISTANT, "Fi", MessageState.WRITING)
     failed = store.runs.start(other.id, RECIPE)
     store.runs.finish(failed.id, RunResult(trouble=Trouble("The engine died", "signal 9", "load again")))
@@ -56,6 +56,14 @@ def test_json_read_into_another_store_is_the_same_conversation(store: Store, clo
         assert everything(other, conversation) == everything(store, conversation)
         assert other.exports.json(conversation) == text
         assert len(other.search("What is")) == 2  # both questions
+
+
+def test_a_file_of_before_thinking_was_timed_is_read_without_a_time(store: Store) -> None:
+    conversation = sample(store)
+    document = json.loads(store.exports.json(conversation))
+    assert [each.pop("thinking_s") for each in document["messages"]] == [None, 1.84, None, None]
+    copy = store.exports.import_json(json.dumps(document))
+    assert [each.thinking_s for each in store.messages.tree(copy.id)] == [None] * 4
 
 
 def test_importing_where_the_ids_are_taken_makes_a_copy_beside_it(store: Store) -> None:

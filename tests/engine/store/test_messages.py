@@ -95,6 +95,9 @@ def test_an_answer_grows_and_ends_with_its_final_text(store: Store) -> None:
     )
     as_it_stands = store.messages.finish(message.id, MessageState.STOPPED)
     assert (as_it_stands.content, as_it_stands.thinking) == ("The sky is blue", "Let me see.")
+    assert as_it_stands.thinking_s is None
+    timed = store.messages.finish(message.id, MessageState.STOPPED, thinking_s=1.84)
+    assert (timed.thinking, timed.thinking_s) == ("Let me see.", 1.84)
     final = store.messages.finish(message.id, MessageState.COMPLETE, content="The sky is blue.", thinking="")
     assert (final.content, final.thinking, final.state) == ("The sky is blue.", "", MessageState.COMPLETE)
     assert store.conversations.get(conversation.id).updated_utc > message.created_utc

@@ -66,6 +66,9 @@ def test_a_file_of_every_older_version_opens_with_its_contents(path: Path, clock
         (conversation,) = store.conversations.list()
         (message,) = store.messages.thread(ConversationId("c"))
         assert (conversation.title, message.content) == ("Old times", "an old question")
+        assert message.thinking_s is None
+        timed = store.messages.finish(message.id, message.state, thinking_s=1.84)
+        assert timed.thinking_s == 1.84
         assert [hit.message_id for hit in store.search("question")] == ["m"]
         assert version_of(store.database.connection) == len(MIGRATIONS)
     assert len(backups(path)) == (1 if version < len(MIGRATIONS) else 0)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import enum
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from engine.hardware.snapshot import DeviceKind, Quantity
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from engine.hardware.recorder import Recorder
 
 WINDOW_S = 60.0
+HEADROOM = 1.3  # of an axis over its largest value
+LEAST_BYTES_AXIS = float(1 << 30)  # a few MiB up and down are no mountains
+PERCENT_AXIS = 103.0  # a full load is a line, not an edge
 
 
 class Role(enum.Enum):
@@ -31,7 +35,10 @@ class Role(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One series of the last minute: seconds (monotonic) and values in `unit`, NaN where nothing was measured."""
+    """One series of the last minute: seconds (monotonic) and values in `unit`, NaN where nothing was measured.
+
+    `top` is the upper end of its axis, which begins at 0 and is the same for all lines of a unit; None for any.
+    """
 
     key: str
     role: Role
@@ -82,21 +89,19 @@ class HardwarePresenter:
         if recorder is None:
             return HardwareView()
         sources = recorder.sources()
-        ram_total = _ram_total(recorder)
         lines: list[Line] = []
         for source, quantity in sources:
             role = _role_of(source, quantity, lines)
             if role is not None:
                 xs, ys = recorder.series(source, quantity, WINDOW_S)
-                top = 100.0 if quantity.unit.value == "%" else ram_total if role is Role.RAM else None
-                lines.append(Line(f"{source}:{quantity.value}", role, quantity.unit.value, tuple(xs), tuple(ys), top))
+                lines.append(Line(f"{source}:{quantity.value}", role, quantity.unit.value, tuple(xs), tuple(ys)))
         now_s = recorder.now_s()
         bands = tuple(
             (max(band.start_s, now_s - WINDOW_S), band.end_s if band.end_s is not None else now_s, band.kind.value)
             for band in recorder.bands()
             if band.end_s is None or band.end_s > now_s - WINDOW_S
         )
-        return HardwareView(tuple(sorted(lines, key=lambda line: line.role.value)), bands)
+        return HardwareView(with_axes(sorted(lines, key=lambda line: line.role.value)), bands)
 
     def load(self) -> Load:
         """The numbers of the footer."""
@@ -116,6 +121,16 @@ class HardwarePresenter:
             latest.value("cpu", Quantity.CPU_USE),
             tuple(each for each in history if math.isfinite(each)),
         )
+
+
+def with_axes(lines: Sequence[Line]) -> tuple[Line, ...]:
+    """The lines with the tops of their axes: of a share all there is, of bytes a little over what is shown.
+
+    An axis as high as all the memory would press the lines of a small model flat onto its bottom.
+    """
+    largest = max((y for line in lines if line.unit == "B" for y in line.ys if math.isfinite(y)), default=0.0)
+    tops = {"%": PERCENT_AXIS, "B": max(LEAST_BYTES_AXIS, largest * HEADROOM)}
+    return tuple(replace(line, top=tops.get(line.unit)) for line in lines)
 
 
 def _ram_total(recorder: Recorder) -> int | None:

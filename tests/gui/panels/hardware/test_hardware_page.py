@@ -14,7 +14,7 @@ from gui.panels.hardware.presenter import Chart, flags_of
 from gui.theme import Theme
 from tests.support.pages import OpenPage, open_page, unnamed_controls
 
-WAIT_MS = 30_000
+WAIT_MS = 60_000
 
 
 @pytest.fixture
@@ -86,12 +86,12 @@ def test_an_answer_becomes_bands_a_speed_and_a_row_in_the_table(page: OpenPage, 
     workbench.set_load_options({**workbench.load_options, "n_ctx": 512})
     workbench.open_model(smollm2)
     qtbot.waitUntil(lambda: workbench.state.phase is Phase.READY, timeout=WAIT_MS)
-    workbench.set_run_options({"max_tokens": 48, "ignore_eos": True})
+    workbench.set_run_options({"max_tokens": 12, "ignore_eos": True})
     workbench.say("Count from one to forty.")
     qtbot.waitUntil(lambda: bool(page.view.runs.rows()), timeout=WAIT_MS)
     row = [cell.text for cell in page.view.runs.rows()[0]]
     assert row[1].startswith("SmolLM2-135M-Instruct")
-    assert row[3] == "48"
+    assert row[3] == "12"
     assert row[5].endswith("tok/s")
     assert row[7] == "at the limit"
     # The speed is counted at the heartbeat, which may come after the row.

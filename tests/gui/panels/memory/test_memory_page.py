@@ -17,7 +17,7 @@ from gui.panels.memory.view import MemoryView
 from gui.theme import Theme
 from tests.support.pages import OpenPage, open_page, unnamed_controls
 
-WAIT_MS = 30_000
+WAIT_MS = 60_000
 
 
 @pytest.fixture

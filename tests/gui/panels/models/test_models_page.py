@@ -20,7 +20,7 @@ from gui.theme import Theme
 from tests.support.gguf_writer import entry, gguf
 from tests.support.pages import OpenPage, open_page, unnamed_controls
 
-WAIT_MS = 30_000
+WAIT_MS = 60_000
 
 
 @pytest.fixture
