@@ -281,4 +281,7 @@ class NoticeArea(QScrollArea):
         height = self._layout.totalHeightForWidth(self.contentsRect().width())
         height = height if height > 0 else self._layout.totalSizeHint().height()
         most = max(120, round(self.window().height() * 0.45))
+        # A bar that is not needed would take the width that makes it needed: the text wraps, and the bar stays.
+        policy = Qt.ScrollBarPolicy.ScrollBarAsNeeded if height > most else Qt.ScrollBarPolicy.ScrollBarAlwaysOff
+        self.setVerticalScrollBarPolicy(policy)
         self.setFixedHeight(min(height, most))

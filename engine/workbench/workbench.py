@@ -21,9 +21,8 @@ from engine.base.fields import Value
 from engine.base.jobs import JobHandle, Jobs, Task
 from engine.base.paths import Paths
 from engine.hardware import open_recorder
-from engine.hardware.ram import ram_now
-from engine.memory.fit import Fits, Verdict, judge, largest_n_ctx
-from engine.memory.ledger import Ledger, ledger_of
+from engine.memory.fit import Fits, judge
+from engine.memory.ledger import Ledger
 from engine.models.labels import model_label
 from engine.models.starter import starter_model
 from engine.runtime.client import WorkerClient
@@ -31,7 +30,6 @@ from engine.runtime.dry_run import plan_load
 from engine.runtime.supervisor import EngineState, Supervisor
 from engine.sampling.chain import Chain
 from engine.settings import SETTINGS, Settings, read_settings, write_settings
-from engine.store import Store, open_store
 from engine.store.rows import RunRow
 from engine.wire.load_options import LOAD_OPTIONS
 from engine.wire.messages import (
@@ -39,7 +37,6 @@ from engine.wire.messages import (
     BenchProgress,
     Loaded,
     LoadFailed,
-    MemoryUse,
     Next,
     Planned,
     Prompt,
@@ -47,7 +44,7 @@ from engine.wire.messages import (
     Tokenize,
 )
 from engine.wire.run_options import RUN_OPTIONS
-from engine.workbench.curve import CurveLine, MemoryCurve, kv_text, largest_on
+from engine.workbench.curve import MemoryCurve
 from engine.workbench.dialogue import Dialogue, wire_chain
 from engine.workbench.events import (
     Beat,
@@ -60,6 +57,8 @@ from engine.workbench.events import (
     SettingsChanged,
     TroubleShown,
 )
+from engine.workbench.planner import Planner, too_big
+from engine.workbench.store_lane import StoreLane
 
 if TYPE_CHECKING:
     from engine.hardware.recorder import Recorder
@@ -107,19 +106,15 @@ class Workbench:
         self.library: tuple[LibraryEntry, ...] = ()
         self.missing_folders: tuple[str, ...] = ()
         self.supervisor = Supervisor(self.bus, self._clock, spawn=spawn, on_state=self._engine_changed)
+        self._planner = Planner(self.jobs, lambda: self.supervisor.state)
+        self._in_store = StoreLane(paths.database, self.bus, self.jobs, self._clock)
         self.dialogue = Dialogue(self.bus, self.supervisor, self._in_store, self._clock)
         self.recorder: Recorder | None = None
         self._monitor: Monitor | None = None
-        self._store: Store | None = None
         self._opening: tuple[Path, dict[str, Value]] | None = None
         self._plan_job: JobHandle[Any] | None = None
-        self._estimate_jobs: dict[str, JobHandle[Any]] = {}
-        self._curve_job: JobHandle[Any] | None = None
-        self._estimates: dict[tuple[object, ...], tuple[Planned, object]] = {}
         self._scan_job: JobHandle[Any] | None = None
         self._settings_dirty = False
-        self._vocab_bytes: int | None = None
-        self._store_trouble: Trouble | None = None
         self._beating = threading.Event()
         self.bus.subscribe(Beat, self._beat)
         self.bus.subscribe(Loaded, self._loaded)
@@ -163,14 +158,14 @@ class Workbench:
         self.dialogue.flush()
         if self._settings_dirty:
             self._write_settings()
-        for job in (self._plan_job, self._curve_job, self._scan_job, *self._estimate_jobs.values()):
+        for job in (self._plan_job, self._scan_job):
             if job is not None:
                 job.cancel()
+        self._planner.close()
         self.supervisor.close()
         if self.recorder is not None:
             self.recorder.close()
-        if self._store is not None:
-            self._in_store(lambda store: store.close(), title="Closing the chats")
+        self._in_store.close()
         self.jobs.close()
 
     def subscribe(self, kind: type[Event], handler: Callable[[Event], None]) -> Unsubscribe:
@@ -204,8 +199,8 @@ class Workbench:
 
         def then(planned: Planned) -> None:
             self._plan_job = None
-            freed = self._freed_bytes()
-            self.predicted = self._ledger(planned.memory, wanted)
+            freed = self._planner.freed_bytes()
+            self.predicted = self._planner.ledger(planned.memory, wanted)
             verdict = judge(self.predicted, wanted, freed_bytes=freed)
             self.bus.post(MemoryChanged(self.predicted, None, verdict))
             if verdict.fits is Fits.NO:
@@ -272,36 +267,8 @@ class Workbench:
         with_limit: bool = False,
         asker: str = "",
     ) -> None:
-        """Plan a load without doing it. A newer estimate takes the place of the same asker's that is still going on.
-
-        Args:
-            with_limit: also find the largest context that fits, which takes a second plan.
-            asker: who wants to know (a page's key); different askers do not cancel each other.
-        """
-        if (older := self._estimate_jobs.pop(asker, None)) is not None:
-            older.cancel()
-        wanted = LOAD_OPTIONS.checked(options)
-
-        def plan(task: Task) -> tuple[Planned, Planned | None]:
-            first = self._planned(path, wanted, task)
-            second = None
-            if with_limit:
-                n_ctx = first.memory.n_ctx
-                other = n_ctx * 2 if n_ctx < 65_536 else n_ctx // 2
-                second = self._planned(path, {**wanted, "n_ctx": other}, task)
-            return first, second
-
-        def arrived(found: tuple[Planned, Planned | None]) -> None:
-            self._estimate_jobs.pop(asker, None)
-            then(self._estimate_of(path, wanted, *found))
-
-        def went_wrong(trouble: Trouble) -> None:
-            self._estimate_jobs.pop(asker, None)
-            failed(trouble)
-
-        self._estimate_jobs[asker] = self.jobs.run(
-            plan, title="Asking the engine", lane="estimate", then=arrived, failed=went_wrong
-        )
+        """Plan a load without doing it; see `Planner.estimate`."""
+        self._planner.estimate(path, options, then, failed, with_limit=with_limit, asker=asker)
 
     def memory_curve(
         self,
@@ -312,40 +279,8 @@ class Workbench:
         then: Callable[[MemoryCurve], None],
         failed: Callable[[Trouble], None],
     ) -> None:
-        """Plan this load at several contexts for several cache types. A newer curve takes an older one's place.
-
-        Args:
-            cache_types: pairs of K and V formats; one that the engine refuses keeps its trouble, the others go on.
-            contexts: in tokens, ascending.
-            failed: takes the first trouble when every pair was refused.
-        """
-        if self._curve_job is not None:
-            self._curve_job.cancel()
-        wanted = LOAD_OPTIONS.checked(options)
-
-        def plan(task: Task) -> list[tuple[tuple[str, str], list[Planned] | Trouble]]:
-            found: list[tuple[tuple[str, str], list[Planned] | Trouble]] = []
-            for pair in cache_types:
-                typed = {**wanted, "type_k": pair[0], "type_v": pair[1]}
-                try:
-                    found.append((pair, [self._planned(path, {**typed, "n_ctx": each}, task) for each in contexts]))
-                except KnownError as error:
-                    task.check()
-                    found.append((pair, error.trouble))
-            return found
-
-        def arrived(found: list[tuple[tuple[str, str], list[Planned] | Trouble]]) -> None:
-            self._curve_job = None
-            lines = tuple(self._curve_line(pair, wanted, answer) for pair, answer in found)
-            trouble = next((each.trouble for each in lines if each.trouble is not None), None)
-            if trouble is not None and not any(each.ledgers for each in lines):
-                failed(trouble)
-            else:
-                then(MemoryCurve(str(path), lines, self._freed_bytes()))
-
-        self._curve_job = self.jobs.run(
-            plan, title="Drawing the memory curve", lane="curve", then=arrived, failed=failed
-        )
+        """Plan a load at several contexts for several cache types; see `Planner.memory_curve`."""
+        self._planner.memory_curve(path, options, cache_types, contexts, then, failed)
 
     def look_into(self, path: Path, then: Callable[[LibraryEntry], None]) -> None:
         """Read one file's header, wherever it is; a file that cannot be read comes as an entry with its trouble."""
@@ -548,50 +483,6 @@ class Workbench:
             must_finish=True,
         )
 
-    def _in_store(
-        self,
-        work: Callable[[Store], object],
-        *,
-        then: Callable[[Any], None] | None = None,
-        title: str = "Saving",
-    ) -> None:
-        def run(_task: Task) -> object:
-            return work(self._opened_store())
-
-        def done(result: Any) -> None:
-            self._store_trouble = None
-            if then is not None:
-                then(result)
-
-        def failed(trouble: Trouble) -> None:
-            # A full disk refuses every batch of text; it is told once, and again when it was better in between.
-            if self._store_trouble is None or self._store_trouble.what != trouble.what:
-                self.bus.post(TroubleShown(trouble))
-            self._store_trouble = trouble
-
-        self.jobs.run(run, title=title, lane="store", then=done, failed=failed, must_finish=True)
-
-    def _opened_store(self) -> Store:
-        """The store; on its lane. Where the file cannot be used, one that ends with the program, and a notice."""
-        if self._store is None:
-            try:
-                self._store = open_store(self.paths.database, clock=self._clock)
-            except KnownError as error:
-                told = error.trouble
-                self.bus.post(
-                    TroubleShown(
-                        Trouble(
-                            f"Chats are not being saved. {told.what}",
-                            told.value,
-                            told.next_step,
-                            told.remedies,
-                            told.details,
-                        )
-                    )
-                )
-                self._store = Store.in_memory(clock=self._clock)
-        return self._store
-
     def _start_recording(self) -> None:
         from engine.workbench.monitor import Monitor
 
@@ -617,7 +508,7 @@ class Workbench:
 
     def _loaded(self, event: Loaded) -> None:
         self.set_setting("last_model", event.facts.path)
-        self.measured = self._ledger(event.memory, self.supervisor.load_options, self._vocab_bytes)
+        self.measured = self._planner.ledger(event.memory, self.supervisor.load_options)
         self.bus.post(MemoryChanged(self.predicted, self.measured, None))
 
     def _load_failed(self, event: LoadFailed) -> None:
@@ -631,78 +522,8 @@ class Workbench:
             self._plan_job.cancel()
             self._plan_job = None
 
-    def _freed_bytes(self) -> int:
-        """RAM that comes back when the loaded model goes."""
-        state = self.state
-        if state.facts is None or state.memory is None or state.rss_bytes is None:
-            return 0
-        return max(0, state.rss_bytes - state.memory.base_rss_bytes)
-
-    def _ledger(self, use: MemoryUse, options: Mapping[str, Value], vocab_bytes: int | None = None) -> Ledger:
-        if use.vocab_bytes is not None:
-            self._vocab_bytes = use.vocab_bytes
-        ram = ram_now()
-        return ledger_of(
-            use,
-            self.state.devices,
-            ram_total_bytes=ram.total_bytes,
-            ram_free_bytes=ram.free_bytes,
-            kv_text=kv_text(use.n_ctx, str(options["type_k"]), str(options["type_v"])),
-            vocab_bytes=vocab_bytes,
-        )
-
-    def _planned(self, path: Path, options: Mapping[str, Value], task: Task) -> Planned:
-        """A plan, remembered for the same file and options. On the estimating lane."""
-        task.check()
-        key = (str(path), _stamp(path), tuple(sorted((key, str(value)) for key, value in options.items())))
-        if key not in self._estimates:
-            self._estimates[key] = plan_load(str(path), options, stop=task.stop)
-        return self._estimates[key][0]
-
-    def _curve_line(
-        self, pair: tuple[str, str], options: Mapping[str, Value], answer: list[Planned] | Trouble
-    ) -> CurveLine:
-        if isinstance(answer, Trouble):
-            return CurveLine(*pair, (), None, answer)
-        typed = {**options, "type_k": pair[0], "type_v": pair[1]}
-        ledgers = tuple(self._ledger(each.memory, typed) for each in answer)
-        limit = largest_on(ledgers, self._freed_bytes()) if len(ledgers) > 1 else None
-        return CurveLine(*pair, ledgers, limit)
-
-    def _estimate_of(
-        self, path: Path, options: Mapping[str, Value], planned: Planned, other: Planned | None
-    ) -> Estimate:
-        freed = self._freed_bytes()
-        ledger = self._ledger(planned.memory, options)
-        limit = None
-        if other is not None:
-            second = self._ledger(other.memory, options)
-            low, high = sorted((ledger, second), key=lambda each: each.n_ctx)
-            limit = largest_n_ctx(low, high, freed_bytes=freed)
-        return Estimate(
-            path=str(path),
-            options=dict(LOAD_OPTIONS.changed(dict(options))),
-            ledger=ledger,
-            verdict=judge(ledger, options, freed_bytes=freed),
-            facts=planned.facts,
-            max_n_ctx=limit,
-            took_s=planned.memory.took_s,
-            freed_bytes=freed,
-        )
-
     def _handler_failed(self, error: Exception) -> None:
         log.error("a handler failed", exc_info=error)
-
-
-def too_big(path: Path, verdict: Verdict) -> Trouble:
-    """What to tell when a load does not fit: how much it needs, how much there is, what would help, and “anyway”."""
-    free = "unknown" if verdict.free_bytes is None else f"{_gib(verdict.free_bytes)} free"
-    return Trouble(
-        f"{model_label(path)} does not fit in {verdict.device}",
-        f"needs {_gib(verdict.needed_bytes)}, {free}",
-        "use a shorter context, a smaller KV cache type or a smaller model",
-        (*verdict.advice, Remedy(RemedyKind.LOAD_ANYWAY, "Load anyway")),
-    )
 
 
 def parse_changes(argument: str) -> dict[str, Value]:
@@ -712,14 +533,3 @@ def parse_changes(argument: str) -> dict[str, Value]:
         key, _, text = part.partition("=")
         changes[key] = LOAD_OPTIONS[key].parse(text)
     return changes
-
-
-def _gib(size_bytes: int) -> str:
-    return f"{size_bytes / 2**30:.1f} GiB" if size_bytes >= 2**30 else f"{size_bytes / 2**20:.0f} MiB"
-
-
-def _stamp(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0

@@ -76,8 +76,11 @@ def sums_of(rows: Sequence[LedgerRow], n_columns: int) -> list[tuple[int | None,
 class _LedgerModel(QAbstractTableModel):
     """Rows of the ledger and the sum under them."""
 
-    def __init__(self, part: str, columns: Sequence[str], how: str, sum_label: str, parent: QWidget) -> None:
+    def __init__(
+        self, part: str, columns: Sequence[str], how: str, sum_label: str, missing: str, parent: QWidget
+    ) -> None:
         super().__init__(parent)
+        self.missing = missing
         self.headers = [part, *columns] + ([how] if how else [])
         self.n_numbers = len(columns)
         self.sum_label = sum_label
@@ -119,6 +122,8 @@ class _LedgerModel(QAbstractTableModel):
         amount = each.amounts[column - 1]
         if amount == 0:
             return "–"
+        if amount is None:
+            return self.missing
         return estimated_text(bytes_text(amount)) if self._is_estimated(each, column - 1) else bytes_text(amount)
 
     def exact(self, row: int, column: int) -> str:
@@ -129,7 +134,7 @@ class _LedgerModel(QAbstractTableModel):
             amount, is_partial = sums_of(self.rows, self.n_numbers)[column - 1]
             return unknown_text() if amount is None else f"≥ {amount}" if is_partial else str(amount)
         amount = self.rows[row].amounts[column - 1]
-        return unknown_text() if amount is None else str(amount)
+        return self.missing if amount is None else str(amount)
 
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if not index.isValid():
@@ -154,7 +159,11 @@ class _LedgerModel(QAbstractTableModel):
     def _tip(self, row: int, column: int) -> str:
         if 1 <= column <= self.n_numbers:
             exact = self.exact(row, column)
-            return exact if exact == unknown_text() else self.tr("{n} bytes").format(n=f"{int(exact.lstrip('≥ ')):,}")
+            return (
+                exact
+                if exact in (self.missing, unknown_text())
+                else self.tr("{n} bytes").format(n=f"{int(exact.lstrip('≥ ')):,}")
+            )
         return "" if self.is_sum(row) else self.rows[row].tip
 
     @staticmethod
@@ -273,6 +282,7 @@ class LedgerTable(QTableView):
         has_how: bool = True,
         compact: bool = False,
         has_sum: bool = True,
+        missing: str | None = None,
         parent: QWidget | None = None,
     ) -> None:
         """An empty table.
@@ -284,13 +294,16 @@ class LedgerTable(QTableView):
             has_how: whether there is a last column that says where the numbers come from.
             compact: close rows without lines, for the inspector.
             has_sum: whether the sum stands under the rows.
+            missing: what stands for an amount that is None; “unknown” if not given.
             parent: Qt's parent.
         """
         super().__init__(parent)
         self._theme, self._compact, self._has_how = theme, compact, has_how
         how = self.tr("How") if has_how else ""
         sum_label = self.tr("Sum") if has_sum else ""
-        self._model = _LedgerModel(self.tr("Part"), columns, how, sum_label, self)
+        self._model = _LedgerModel(
+            self.tr("Part"), columns, how, sum_label, unknown_text() if missing is None else missing, self
+        )
         self._delegate = _LedgerDelegate(theme, compact, self)
         self.setModel(self._model)
         self.setItemDelegate(self._delegate)

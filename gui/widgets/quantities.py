@@ -10,11 +10,13 @@ Source: ARCHITECTURE.md, “Rules”, on honest numbers; IEC 80000-13 for the bi
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 from PySide6.QtCore import QCoreApplication
 
 MINUS = "\N{MINUS SIGN}"
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:[KMGT]iB|B|%|ms|s|min|h|W|°C|MHz|tok|tokens?)(?!\w))")
 _BINARY = (("TiB", 1 << 40, 2), ("GiB", 1 << 30, 2), ("MiB", 1 << 20, 1), ("KiB", 1 << 10, 1))
 
 
@@ -25,6 +27,14 @@ def _tr(text: str) -> str:
 def unknown_text() -> str:
     """The word for a number that nobody measured."""
     return _tr("unknown")
+
+
+def unbroken(text: str) -> str:
+    """A sentence for a label that wraps: no line ends between a number and its unit.
+
+    The texts of this module keep their plain blanks, because they are also copied, spoken and compared.
+    """
+    return _BEFORE_UNIT.sub("\N{NO-BREAK SPACE}", text)
 
 
 def _is_unknown(value: float | None) -> bool:

@@ -48,7 +48,7 @@ from engine.store.rows import ConversationId, ConversationRow, SearchHit
 from gui.actions import keys_text
 from gui.icons import Icons
 from gui.panels.chat.grouping import grouped
-from gui.panels.chat.words import group_text, title_text
+from gui.panels.chat.words import group_text, plain_snippet, title_text
 from gui.theme import Theme, set_kind
 from gui.widgets.empty_state import EmptyState
 from gui.widgets.paint import draw_focus_ring
@@ -378,14 +378,10 @@ class ConversationList(QFrame):
         untitled = self.tr("New chat")
         items = tuple(
             ListItem(
-                ItemKind.HIT,
-                hit.title or untitled,
-                str(hit.conversation_id),
-                message_id=str(hit.message_id or ""),
-                snippet=hit.snippet if hit.message_id is not None else "",
-                matches=hit.matches if hit.message_id is not None else (),
+                ItemKind.HIT, hit.title or untitled, str(hit.conversation_id), False, str(hit.message_id or ""), *found
             )
             for hit in hits
+            for found in [plain_snippet(hit.snippet, hit.matches) if hit.message_id is not None else ()]
         )
         self._stack.setCurrentIndex(0 if items else 2)
         self._set_items(items)

@@ -37,7 +37,7 @@ from gui.widgets.quantities import bytes_text
 HEIGHT = 42
 TITLE_PAD = 8  # pixels between the title button's edge and its text
 SPACING, RIGHT = 10, 12
-LEAST_MODEL = 120  # logical pixels: a model's name in fewer says nothing
+LEAST_MODEL = 150  # logical pixels: a model's name in fewer says nothing
 PROMPT_AFTER_MS = 400
 
 

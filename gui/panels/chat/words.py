@@ -6,6 +6,8 @@ Every number has its unit, what is unknown is left out and never drawn as 0.
 
 from __future__ import annotations
 
+import re
+
 from PySide6.QtCore import QCoreApplication, QDate, QLocale
 
 from engine.base.errors import Trouble
@@ -125,6 +127,32 @@ def bent_template(warnings: tuple[str, ...]) -> Trouble:
         "; ".join(warnings),
         _tr("read the answer with that in mind, or use another model"),
     )
+
+
+_MARKS = re.compile(r"\*\*|__|`+|(?:(?<=\s)|^)#{1,6}\s")
+
+
+def plain_snippet(snippet: str, matches: tuple[tuple[int, int], ...]) -> tuple[str, tuple[tuple[int, int], ...]]:
+    """A search's snippet without Markdown's marks, and where the matches are then; a mark that was searched stays.
+
+    Args:
+        snippet: one line of Markdown.
+        matches: (start, end) in characters, in order, not overlapping.
+    """
+    gone = [
+        mark.span()
+        for mark in _MARKS.finditer(snippet)
+        if all(mark.end() <= start or end <= mark.start() for start, end in matches)
+    ]
+
+    def moved(place: int) -> int:
+        return place - sum(end - start for start, end in gone if end <= place)
+
+    kept, place = [], 0
+    for start, end in gone:
+        kept.append(snippet[place:start])
+        place = end
+    return "".join([*kept, snippet[place:]]), tuple((moved(start), moved(end)) for start, end in matches)
 
 
 def group_text(group: Group) -> str:

@@ -7,12 +7,13 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWi
 
 from engine.memory.fit import Fits
 from engine.memory.ledger import Part
-from engine.workbench.events import MemoryChanged
+from engine.runtime.supervisor import Phase
+from engine.workbench.events import EngineChanged, MemoryChanged
 from gui.page import PanelContext
 from gui.panels.inspector.presenter.memory import PLOT_COLOURS, DeviceBar, MemoryPresenter, MemoryView, PartRow
 from gui.theme import Theme, set_kind
 from gui.widgets.ledger_table import LedgerRow, LedgerTable
-from gui.widgets.quantities import bytes_text, estimated_text, percent_text
+from gui.widgets.quantities import bytes_text, estimated_text, percent_text, unbroken
 from gui.widgets.section import Section
 from gui.widgets.stacked_bar import Segment, StackedBar
 
@@ -88,6 +89,7 @@ class MemorySection(Section):
             has_how=False,
             compact=True,
             has_sum=False,
+            missing="",  # not measured yet, or no more: the column is empty rather than “unknown” line by line
         )
         self.verdict = QLabel()
         self.verdict.setWordWrap(True)
@@ -116,10 +118,12 @@ class MemorySection(Section):
         column.addWidget(self.table)
         column.addLayout(foot)
         workbench = context.workbench
-        self._unsubscribe = context.bus.subscribe(
-            MemoryChanged, lambda event: self.show_view(self.presenter.changed(event))
+        self._subscriptions = (
+            context.bus.subscribe(MemoryChanged, lambda event: self.show_view(self.presenter.changed(event))),
+            context.bus.subscribe(EngineChanged, lambda event: self._engine_is(event.state.phase)),
         )
         self.show_view(self.presenter.changed(MemoryChanged(workbench.predicted, workbench.measured, None)))
+        self._engine_is(workbench.state.phase)
 
     def show_view(self, view: MemoryView) -> None:
         """Show these numbers."""
@@ -136,10 +140,16 @@ class MemorySection(Section):
             used = estimated_text(used)
         total = bytes_text(view.total_bytes)
         self.set_summary(_tr("{used} of {total}").format(used=used, total=total))
-        self.verdict.setText(verdict_text(view))
+        self.verdict.setText(unbroken(verdict_text(view)))
 
     def close_section(self) -> None:
-        self._unsubscribe()
+        for unsubscribe in self._subscriptions:
+            unsubscribe()
+
+    def _engine_is(self, phase: Phase) -> None:
+        view = self.presenter.engine_is(phase)
+        if view is not None:
+            self.show_view(view)
 
     def _show_bars(self, bars: tuple[DeviceBar, ...]) -> None:
         for name in [each for each in self._bars if all(bar.name != each for bar in bars)]:

@@ -20,6 +20,7 @@ from gui.widgets.quantities import (
     rate_text,
     seconds_text,
     tokens_text,
+    unbroken,
 )
 
 MIB = 1 << 20
@@ -53,6 +54,14 @@ def test_no_size_shows_more_than_1023_of_a_unit_that_has_a_larger_one(n_bytes: i
     factor = {"B": 1, "KiB": 1 << 10, "MiB": MIB, "GiB": GIB, "TiB": 1 << 40}[unit]
     assert float(number) < 1024 or unit == "TiB"
     assert abs(float(number) * factor - n_bytes) <= 0.051 * factor
+
+
+def test_a_wrapping_sentence_keeps_numbers_with_their_units() -> None:
+    text = unbroken("Fits: needs ~242.0 MiB, 20.00 GiB free in RAM. 1 token in 3 min 5 s at 8.4 tok/s is 98 %")
+    assert text.replace("\N{NO-BREAK SPACE}", "_") == (
+        "Fits: needs ~242.0_MiB, 20.00_GiB free in RAM. 1_token in 3_min 5_s at 8.4_tok/s is 98_%"
+    )
+    assert unbroken("2 sizes, 4 Ministral") == "2 sizes, 4 Ministral"
 
 
 def test_used_of_total_has_one_unit() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from engine.memory.fit import Verdict
 from engine.memory.ledger import DeviceLedger, Ledger, Part
+from engine.runtime.supervisor import Phase
 from engine.workbench.events import MemoryChanged
 
 PLOT_COLOURS: dict[Part, int] = {
@@ -74,16 +75,33 @@ class MemoryView:
 
 
 class MemoryPresenter:
-    """Keeps the last verdict beside the ledgers: it is not judged again after the load."""
+    """Keeps the last verdict beside the ledgers: it is not judged again after the load.
+
+    What was measured goes with the engine: a process that is dead takes nothing.
+    """
 
     def __init__(self) -> None:
         self._verdict: Verdict | None = None
+        self._ledgers: tuple[Ledger | None, Ledger | None] = (None, None)
+        self._phase = Phase.ABSENT
 
     def changed(self, event: MemoryChanged) -> MemoryView:
         """The view of a new state."""
         if event.verdict is not None or event.predicted is None:
             self._verdict = event.verdict
-        return view_of(event.predicted, event.measured, self._verdict)
+        self._ledgers = (event.predicted, event.measured)
+        return self._view()
+
+    def engine_is(self, phase: Phase) -> MemoryView | None:
+        """The engine does something else; the view, if that changes it."""
+        was_lost, self._phase = self._phase is Phase.LOST, phase
+        if phase is Phase.LOST and not was_lost:
+            self._ledgers = (self._ledgers[0], None)
+            return self._view()
+        return None
+
+    def _view(self) -> MemoryView:
+        return view_of(*self._ledgers, self._verdict)
 
 
 def view_of(predicted: Ledger | None, measured: Ledger | None, verdict: Verdict | None) -> MemoryView:

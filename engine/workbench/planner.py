@@ -1,0 +1,214 @@
+"""What loads would take: the engine's dry runs as ledgers, remembered, for a load to come, an estimate or a curve.
+
+The plans run in processes of their own on lanes of their own; each is asked for once as long as the file and the
+options stay the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.base.errors import KnownError, Remedy, RemedyKind, Trouble
+from engine.base.fields import Value
+from engine.base.jobs import JobHandle, Jobs, Task
+from engine.hardware.ram import ram_now
+from engine.memory.fit import Verdict, judge, largest_n_ctx
+from engine.memory.ledger import Ledger, ledger_of
+from engine.models.labels import model_label
+from engine.runtime.dry_run import plan_load
+from engine.runtime.supervisor import EngineState
+from engine.wire.load_options import LOAD_OPTIONS
+from engine.wire.messages import MemoryUse, Planned
+from engine.workbench.curve import CurveLine, MemoryCurve, kv_text, largest_on
+from engine.workbench.events import Estimate
+
+
+class Planner:
+    """Asks the engine what loads would take.
+
+    Args:
+        jobs: where the plans run.
+        state: the engine's state now, for its devices and for what the loaded model would give back.
+    """
+
+    def __init__(self, jobs: Jobs, state: Callable[[], EngineState]) -> None:
+        self._jobs, self._state = jobs, state
+        self._estimate_jobs: dict[str, JobHandle[Any]] = {}
+        self._curve_job: JobHandle[Any] | None = None
+        self._plans: dict[tuple[object, ...], Planned] = {}
+        self._vocab_bytes: int | None = None
+
+    def close(self) -> None:
+        """Give up what is still being planned."""
+        for job in (*self._estimate_jobs.values(), self._curve_job):
+            if job is not None:
+                job.cancel()
+
+    def estimate(
+        self,
+        path: Path,
+        options: Mapping[str, Value],
+        then: Callable[[Estimate], None],
+        failed: Callable[[Trouble], None],
+        *,
+        with_limit: bool = False,
+        asker: str = "",
+    ) -> None:
+        """Plan a load without doing it. A newer estimate takes the place of the same asker's that is still going on.
+
+        Args:
+            with_limit: also find the largest context that fits, which takes a second plan.
+            asker: who wants to know (a page's key); different askers do not cancel each other.
+        """
+        if (older := self._estimate_jobs.pop(asker, None)) is not None:
+            older.cancel()
+        wanted = LOAD_OPTIONS.checked(options)
+
+        def plan(task: Task) -> tuple[Planned, Planned | None]:
+            first = self.planned(path, wanted, task)
+            second = None
+            if with_limit:
+                n_ctx = first.memory.n_ctx
+                other = n_ctx * 2 if n_ctx < 65_536 else n_ctx // 2
+                second = self.planned(path, {**wanted, "n_ctx": other}, task)
+            return first, second
+
+        def arrived(found: tuple[Planned, Planned | None]) -> None:
+            self._estimate_jobs.pop(asker, None)
+            then(self._estimate_of(path, wanted, *found))
+
+        def went_wrong(trouble: Trouble) -> None:
+            self._estimate_jobs.pop(asker, None)
+            failed(trouble)
+
+        self._estimate_jobs[asker] = self._jobs.run(
+            plan, title="Asking the engine", lane="estimate", then=arrived, failed=went_wrong
+        )
+
+    def memory_curve(
+        self,
+        path: Path,
+        options: Mapping[str, Value],
+        cache_types: Sequence[tuple[str, str]],
+        contexts: Sequence[int],
+        then: Callable[[MemoryCurve], None],
+        failed: Callable[[Trouble], None],
+    ) -> None:
+        """Plan this load at several contexts for several cache types. A newer curve takes an older one's place.
+
+        Args:
+            cache_types: pairs of K and V formats; one that the engine refuses keeps its trouble, the others go on.
+            contexts: in tokens, ascending.
+            failed: takes the first trouble when every pair was refused.
+        """
+        if self._curve_job is not None:
+            self._curve_job.cancel()
+        wanted = LOAD_OPTIONS.checked(options)
+
+        def plan(task: Task) -> list[tuple[tuple[str, str], list[Planned] | Trouble]]:
+            found: list[tuple[tuple[str, str], list[Planned] | Trouble]] = []
+            for pair in cache_types:
+                typed = {**wanted, "type_k": pair[0], "type_v": pair[1]}
+                try:
+                    found.append((pair, [self.planned(path, {**typed, "n_ctx": each}, task) for each in contexts]))
+                except KnownError as error:
+                    task.check()
+                    found.append((pair, error.trouble))
+            return found
+
+        def arrived(found: list[tuple[tuple[str, str], list[Planned] | Trouble]]) -> None:
+            self._curve_job = None
+            lines = tuple(self._curve_line(pair, wanted, answer) for pair, answer in found)
+            trouble = next((each.trouble for each in lines if each.trouble is not None), None)
+            if trouble is not None and not any(each.ledgers for each in lines):
+                failed(trouble)
+            else:
+                then(MemoryCurve(str(path), lines, self.freed_bytes()))
+
+        self._curve_job = self._jobs.run(
+            plan, title="Drawing the memory curve", lane="curve", then=arrived, failed=failed
+        )
+
+    def freed_bytes(self) -> int:
+        """RAM that comes back when the loaded model goes."""
+        state = self._state()
+        if state.facts is None or state.memory is None or state.rss_bytes is None:
+            return 0
+        return max(0, state.rss_bytes - state.memory.base_rss_bytes)
+
+    def ledger(self, use: MemoryUse, options: Mapping[str, Value]) -> Ledger:
+        """The engine's figures, planned or measured, against the memory that is free now."""
+        if use.vocab_bytes is not None:
+            self._vocab_bytes = use.vocab_bytes
+        ram = ram_now()
+        return ledger_of(
+            use,
+            self._state().devices,
+            ram_total_bytes=ram.total_bytes,
+            ram_free_bytes=ram.free_bytes,
+            kv_text=kv_text(use.n_ctx, str(options["type_k"]), str(options["type_v"])),
+            vocab_bytes=self._vocab_bytes,
+        )
+
+    def planned(self, path: Path, options: Mapping[str, Value], task: Task) -> Planned:
+        """A plan, remembered for the same file and options. Blocks: call it in a job."""
+        task.check()
+        key = (str(path), _stamp(path), tuple(sorted((key, str(value)) for key, value in options.items())))
+        if key not in self._plans:
+            self._plans[key] = plan_load(str(path), options, stop=task.stop)[0]
+        return self._plans[key]
+
+    def _curve_line(
+        self, pair: tuple[str, str], options: Mapping[str, Value], answer: list[Planned] | Trouble
+    ) -> CurveLine:
+        if isinstance(answer, Trouble):
+            return CurveLine(*pair, (), None, answer)
+        typed = {**options, "type_k": pair[0], "type_v": pair[1]}
+        ledgers = tuple(self.ledger(each.memory, typed) for each in answer)
+        limit = largest_on(ledgers, self.freed_bytes()) if len(ledgers) > 1 else None
+        return CurveLine(*pair, ledgers, limit)
+
+    def _estimate_of(
+        self, path: Path, options: Mapping[str, Value], planned: Planned, other: Planned | None
+    ) -> Estimate:
+        freed = self.freed_bytes()
+        ledger = self.ledger(planned.memory, options)
+        limit = None
+        if other is not None:
+            second = self.ledger(other.memory, options)
+            low, high = sorted((ledger, second), key=lambda each: each.n_ctx)
+            limit = largest_n_ctx(low, high, freed_bytes=freed)
+        return Estimate(
+            path=str(path),
+            options=dict(LOAD_OPTIONS.changed(dict(options))),
+            ledger=ledger,
+            verdict=judge(ledger, options, freed_bytes=freed),
+            facts=planned.facts,
+            max_n_ctx=limit,
+            took_s=planned.memory.took_s,
+            freed_bytes=freed,
+        )
+
+
+def too_big(path: Path, verdict: Verdict) -> Trouble:
+    """What to tell when a load does not fit: how much it needs, how much there is, what would help, and “anyway”."""
+    free = "unknown" if verdict.free_bytes is None else f"{_gib(verdict.free_bytes)} free"
+    return Trouble(
+        f"{model_label(path)} does not fit in {verdict.device}",
+        f"needs {_gib(verdict.needed_bytes)}, {free}",
+        "use a shorter context, a smaller KV cache type or a smaller model",
+        (*verdict.advice, Remedy(RemedyKind.LOAD_ANYWAY, "Load anyway")),
+    )
+
+
+def _gib(size_bytes: int) -> str:
+    return f"{size_bytes / 2**30:.1f} GiB" if size_bytes >= 2**30 else f"{size_bytes / 2**20:.0f} MiB"
+
+
+def _stamp(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
