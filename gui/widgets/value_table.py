@@ -11,13 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSize, Qt
-from PySide6.QtGui import QContextMenuEvent, QFont, QFontMetrics, QGuiApplication, QKeyEvent, QKeySequence
+from PySide6.QtGui import QContextMenuEvent, QFont, QFontMetrics, QGuiApplication, QKeyEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QFrame, QHeaderView, QMenu, QSizePolicy, QTableView, QWidget
 
 from gui.theme import Theme
 
 _Index = QModelIndex | QPersistentModelIndex
 _ANY_INDEX = QModelIndex()
+
+
+NARROWEST_STRETCH = 180  # pixels: a column that takes the rest is not squeezed below this
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,7 @@ class ValueTable(QTableView):
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         if most_rows is None:
             self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -228,14 +231,28 @@ class ValueTable(QTableView):
         title = QFontMetrics(self._theme.ui_font(12)).horizontalAdvance(self._model.columns[column].title)
         return max(widest, title + 16) + 24
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_size()
+
+    def _fit_size(self) -> None:
+        """Stretching columns take what is left, but stay readable; then the table scrolls sideways, and is higher."""
+        header = self.horizontalHeader()
+        stretching = [column for column, each in enumerate(self._model.columns) if each.stretches]
+        others = sum(header.sectionSize(each) for each in range(header.count()) if each not in stretching)
+        for column in stretching:
+            wanted = min(self._width_of(column), NARROWEST_STRETCH)
+            header.resizeSection(column, max(wanted, (self.width() - others) // len(stretching)))
+        bar = self.horizontalScrollBar().sizeHint().height() if header.length() > self.width() else 0
+        self.setFixedHeight(self._height() + bar)
+
     def _fit(self) -> None:
         header = self.horizontalHeader()
         self.verticalHeader().setDefaultSectionSize(self._row_height())
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         for column, each in enumerate(self._model.columns):
-            mode = QHeaderView.ResizeMode.Stretch if each.stretches else QHeaderView.ResizeMode.Fixed
-            header.setSectionResizeMode(column, mode)
             if not each.stretches:
                 header.resizeSection(column, self._width_of(column))
-        self.setFixedHeight(self._height())
+        self._fit_size()
         self.updateGeometry()
         self.viewport().update()

@@ -6,7 +6,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLineEdit, QToolButton, QVBoxLayout, QWidget
 
-from gui.actions import Action, ActionGroup, ActionRegistry
+from gui.actions import Action, ActionGroup, ActionRegistry, keys_text
 from gui.icons import Icons
 
 NEW = Action("chat.new", "New chat", ("Ctrl+N",), "plus", ActionGroup.CHAT, "Begin an empty conversation")
@@ -95,3 +95,10 @@ def test_a_closed_panel_takes_its_actions_and_frees_their_keys(window: QWidget, 
     assert action not in window.actions()
     assert registry.all() == ()
     assert registry.by_keys("Ctrl+N") is None
+
+
+def test_a_shortcut_is_spelled_with_blanks_and_the_plus_key_keeps_its_sign() -> None:
+    assert [keys_text((each,)) for each in ("Ctrl+K", "Ctrl+Shift+P", "Ctrl++", "F2")] == [
+        "Ctrl K", "Ctrl Shift P", "Ctrl +", "F2",
+    ]  # fmt: skip
+    assert keys_text(()) == ""

@@ -6,7 +6,7 @@ import pytest
 from PySide6.QtCore import Qt
 
 from gui.footer import Footer, FooterState
-from gui.footer_part import FooterPart
+from gui.footer_part import DOT, GAP, PAD, FooterPart
 from gui.theme import Mode, Theme
 
 GIB = 1 << 30
@@ -141,3 +141,13 @@ def test_the_bar_is_drawn_in_the_colours_of_the_present_mode(theme: Theme, foote
         shown = {image.pixelColor(x, y).name() for x in range(image.width()) for y in range(image.height())}
         assert theme.palette.plot[1] in shown
         assert theme.palette.surface3 in shown
+
+
+def test_a_tail_that_goes_on_after_the_text_is_a_blank_away(footer: Footer) -> None:
+    footer.set_model(FooterState.READY, "x")
+    part = footer.part("model")
+    apart = part.text_width()
+    footer.set_model(FooterState.NONE)
+    metrics = part._metrics()
+    joined = metrics.horizontalAdvance("x") + metrics.horizontalAdvance(" ") + metrics.horizontalAdvance("· ready")
+    assert apart == joined + 2 * PAD + 1 + DOT + GAP

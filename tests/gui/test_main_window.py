@@ -279,3 +279,24 @@ def test_undo_from_the_keyboard_takes_the_last_delete_back(make, qtbot) -> None:
     window.toast.show_undo("Chat deleted", lambda: back.append("chat"))
     qtbot.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert back == ["chat"]
+
+
+def test_a_page_change_puts_the_keyboard_on_the_page_and_a_tab_on_its_first_control(make, qtbot) -> None:
+    window = make()
+    window.activateWindow()
+    window.panel("chat").findChildren(QPlainTextEdit)[0].setFocus()
+    qtbot.mouseClick(window.rail.button("memory"), Qt.MouseButton.LeftButton)
+    page = window.panel("memory")
+    assert window.focusWidget() is page
+    qtbot.keyClick(page, Qt.Key.Key_Tab)
+    assert window.focusWidget() is page.findChildren(QPlainTextEdit)[0]
+
+
+def test_a_page_change_from_the_rail_by_keyboard_stays_on_the_rail(make, qtbot) -> None:
+    window = make()
+    window.activateWindow()
+    button = window.rail.button("memory")
+    button.setFocus(Qt.FocusReason.TabFocusReason)
+    qtbot.keyClick(button, Qt.Key.Key_Space)
+    assert window.current_page == "memory"
+    assert window.focusWidget() is button

@@ -47,7 +47,7 @@ class Driver:
         self.workbench.set_load_options(wanted)  # type: ignore[arg-type]
         self.workbench.open_model(path)
         refused = (Phase.EMPTY, Phase.LOST)
-        self.until(lambda: self.workbench.state.phase is Phase.PLANNING)
+        assert self.workbench.state.phase in (Phase.PLANNING, Phase.LOADING)
         self.until(lambda: self.workbench.state.phase is Phase.READY or self.workbench.state.phase in refused)
         assert self.workbench.state.phase is Phase.READY, self.troubles
 

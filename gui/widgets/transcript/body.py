@@ -117,6 +117,10 @@ class TextBody(QTextBrowser):
         height = self.document().documentLayout().documentSize().height()
         if self.writer.placed and self.writer.placed[-1].code is not None:
             height += self._styles.code_bottom + 1  # the frame goes on below the last line
+        elif self.writer.placed and self.writer.placed[-1].table is not None and not self._is_writing:
+            # Qt's empty block behind a table stands beside its end, so all that lies below is the table's margin;
+            # while more comes, the caret needs it.
+            height -= self._styles.gap
         return math.ceil(height)
 
     def apply_theme(self) -> None:

@@ -231,3 +231,11 @@ def test_the_model_menu_lists_what_is_there_and_opens_a_file(window, smollm2: Pa
     texts = [each.text() for each in window.chat.header.menu.actions()]
     assert any("SmolLM2-135M-Instruct" in each for each in texts)
     assert "Open file …" in texts
+
+
+def test_rows_end_where_the_search_and_the_button_end(window) -> None:
+    column = window.chat.list
+    viewport = column.view.viewport()
+    left = viewport.mapTo(column, viewport.rect().topLeft()).x()
+    for each in (column.search, column.new_button):
+        assert (each.x(), each.width()) == (left, viewport.width())

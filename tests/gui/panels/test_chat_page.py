@@ -8,13 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtWidgets import QApplication, QPushButton
 
-from engine.base.errors import RemedyKind
+from engine.base.errors import RemedyKind, Trouble
 from engine.runtime.supervisor import Phase
 from engine.store.rows import MessageState
+from gui.panels.chat.header import TITLE_PAD, ChatHeader
+from gui.panels.chat.model_strip import ModelStrip
+from gui.panels.chat.presenter import Header, Strip
 from gui.widgets.transcript.values import MessageState as Shown
+from gui.widgets.transcript.values import MessageValue, Role
 
 LONG = "Count from one to one hundred in words, one number a line."
 Open = Callable[..., "object"]
@@ -131,12 +135,17 @@ def test_a_killed_worker_costs_no_text_and_can_be_loaded_again(chat) -> None:
     chat.settle()
     assert chat.shown()[-1].startswith(written)
     assert chat.value(-1).state is Shown.FAILED
+    strip = chat.chat.strip
+    assert strip.words.text() == "The engine stopped."
+    assert [each.text() for each in strip.findChildren(QPushButton) if each.isVisible()] == ["Load again"]
+    assert {row.measured_bytes for row in chat.chat.inspector.memory.view.rows} == {None}
     [card] = chat.notices
     reload = card.trouble.remedies[0]
     assert reload.kind is RemedyKind.RELOAD
     card.remedy_chosen.emit(reload)
     chat.wait(lambda: chat.workbench.state.phase is Phase.READY, 60_000)
     assert chat.notices == (), "the notice of an engine that is back is of no use"
+    assert strip.isHidden()
     chat.limit(8)
     chat.ask("Hello again.")
     assert chat.workbench.dialogue.messages[-1].state is MessageState.COMPLETE
@@ -302,3 +311,81 @@ def test_the_footer_names_the_model_the_context_and_the_speeds(chat) -> None:
     chat.wait(lambda: "4,096" in footer.part("context").accessibleName())
     assert "SmolLM2-135M-Instruct" in footer.part("model").accessibleName()
     chat.wait(lambda: "unknown" not in footer.part("ram").toolTip())
+
+
+def test_the_strip_loads_the_lost_model_again(chat) -> None:
+    assert chat.workbench.state.pid is not None
+    os.kill(chat.workbench.state.pid, signal.SIGKILL)
+    chat.wait(lambda: chat.workbench.state.phase is Phase.LOST)
+    chat.wait(chat.chat.strip.isVisible)
+    chat.chat.strip.reload.click()
+    chat.wait(lambda: chat.workbench.state.phase is Phase.READY, 60_000)
+    chat.settle()
+    assert chat.chat.strip.isHidden()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (1024, 720)])
+def test_everything_in_the_middle_begins_and_ends_with_the_text(open_window, width: int, height: int) -> None:
+    opened = open_window()
+    opened.begin()
+    opened.workbench.dialogue.new("Be brief.")
+    opened.window.resize(width, height)
+    page = opened.chat
+    page.edit_system_prompt()
+    card = opened.window.show_trouble(Trouble("The engine was lost", "signal 9"))
+    page.transcript.set_messages([MessageValue("m", Role.USER, "You", "Hello")])
+    opened.wait(lambda: page.transcript.view_of("m") is not None and card.isVisible())
+    opened.settle()
+
+    def edges(widget, pad: int = 0) -> tuple[int, int]:
+        left = widget.mapTo(page, QPoint(0, 0)).x() + pad
+        return left, left + widget.width()
+
+    view = page.transcript.view_of("m")
+    left = edges(view)[0]
+    right = left + page.transcript._column()
+    assert edges(page.composer) == (left, right)
+    assert edges(page.system_prompt.edit) == (left, right)
+    assert edges(card) == (left, right)
+    assert edges(page.header.title.button, TITLE_PAD)[0] == left
+
+
+def test_a_toast_keeps_off_the_composer(open_window) -> None:
+    opened = open_window()
+    opened.begin()
+    opened.chat.context.toast.show_text("Copied")
+    toast, page = opened.window.toast, opened.chat
+
+    def is_above() -> bool:
+        return toast.geometry().bottom() < page.composer.mapTo(opened.window, QPoint(0, 0)).y()
+
+    opened.wait(is_above)
+    page.composer.edit.setPlainText("one\ntwo\nthree\nfour")
+    opened.wait(is_above)
+    opened.window.go("settings")
+    assert toast.geometry().bottom() > opened.window.height() - 80
+
+
+def test_a_narrow_header_gives_the_room_to_the_name_of_the_chat(theme, icons, qtbot) -> None:
+    header = ChatHeader(theme, icons)
+    qtbot.addWidget(header)
+    header.show_header(Header("Why softmax needs", "/m.gguf", "SmolLM2-135M-Instruct.Q4_1", Phase.READY, 0, True))
+    header.resize(900, header.height())
+    header.show()
+    title = header.title.button
+    assert header.prompt_button.text().startswith("System prompt")
+    header.resize(460, header.height())
+    qtbot.waitUntil(lambda: header.prompt_button.text() == "")
+    assert not header.prompt_button.icon().isNull()
+    assert header.prompt_button.toolTip() == "System prompt, set"
+    qtbot.waitUntil(lambda: title.width() >= title.sizeHint().width())
+
+
+def test_a_strip_that_is_too_narrow_puts_its_buttons_under_the_words(theme, qtbot) -> None:
+    strip = ModelStrip()
+    qtbot.addWidget(strip)
+    strip.show_strip(Strip.NO_MODEL)
+    for width, is_beside in ((700, True), (350, False)):
+        strip.resize(width, strip.sizeHint().height())
+        qtbot.waitUntil(lambda beside=is_beside: (strip.words.y() + strip.words.height() > strip.starter.y()) is beside)
+        assert strip.starter.width() >= strip.starter.sizeHint().width()

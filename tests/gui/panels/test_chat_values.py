@@ -17,7 +17,15 @@ from gui.model_name import split_name, spoken_name
 from gui.panels.chat.grouping import Period, grouped
 from gui.panels.chat.presenter import Doing, Header, Progress
 from gui.panels.chat.threads import thread_change
-from gui.panels.chat.words import message_value, model_button_text, progress_text, stats_texts, stats_tip, title_text
+from gui.panels.chat.words import (
+    message_value,
+    model_button_text,
+    plain_snippet,
+    progress_text,
+    stats_texts,
+    stats_tip,
+    title_text,
+)
 from gui.widgets.transcript.values import MessageState as Shown
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -178,3 +186,16 @@ def test_progress_has_its_numbers() -> None:
     assert "about 12 s left" in progress_text(Progress(Doing.LOADING, "x", 0.43, remaining_s=12.0))
     assert progress_text(Progress(Doing.READING, "x", 0.5, 512, 1024)) == "Reading the prompt: 512 of 1,024 tokens"
     assert progress_text(Progress()) == ""
+
+
+def test_a_snippet_loses_the_marks_of_markdown_and_keeps_its_matches_in_place() -> None:
+    text = "…| 1. **low heat** and `code` ## Heading C# #tag heat"
+    matches = tuple((at, at + 4) for at in (text.index("heat"), text.rindex("heat")))
+    shown, places = plain_snippet(text, matches)
+    assert shown == "…| 1. low heat and code Heading C# #tag heat"
+    assert [shown[slice(*place)] for place in places] == ["heat", "heat"]
+
+
+def test_a_mark_that_was_searched_stays_in_the_snippet() -> None:
+    shown, places = plain_snippet("the **a** operator", ((4, 6),))
+    assert (shown, places) == ("the **a operator", ((4, 6),))

@@ -9,6 +9,7 @@ import pytest
 from engine.base.paths import Paths
 from engine.memory.fit import Fits, Verdict
 from engine.memory.ledger import DeviceLedger, Entry, Ledger, Part
+from engine.runtime.supervisor import Phase
 from engine.sampling.chain import Chain
 from engine.wire.messages import DeviceKind
 from engine.wire.run_options import RUN_OPTIONS
@@ -16,6 +17,7 @@ from engine.workbench import Workbench
 from engine.workbench.events import MemoryChanged
 from gui.panels.inspector.memory import ledger_row, verdict_text
 from gui.panels.inspector.presenter.decoding import DecodingPresenter
+from gui.panels.inspector.presenter.hardware import Line, Role, with_axes
 from gui.panels.inspector.presenter.memory import MemoryPresenter, view_of
 
 MIB = 1 << 20
@@ -64,6 +66,37 @@ def test_the_verdict_of_the_prediction_outlives_the_load() -> None:
     second = presenter.changed(MemoryChanged(ledger(predicted=True), ledger(predicted=False), None))
     assert second.verdict is verdict
     assert presenter.changed(MemoryChanged(None, None, None)).verdict is None
+
+
+def test_what_was_measured_goes_with_the_engine_and_the_prediction_stays() -> None:
+    presenter = MemoryPresenter()
+    presenter.engine_is(Phase.READY)
+    presenter.changed(MemoryChanged(ledger(predicted=True), ledger(predicted=False), None))
+    view = presenter.engine_is(Phase.LOST)
+    assert view is not None
+    assert view.measured_bytes is None
+    assert view.predicted_bytes == 242 * MIB
+    assert presenter.engine_is(Phase.LOST) is None
+    again = presenter.changed(MemoryChanged(ledger(predicted=True), ledger(predicted=False), None))
+    assert again.measured_bytes == 242 * MIB
+
+
+def test_the_axis_of_memory_fits_what_is_shown_and_that_of_a_load_is_all_there_is() -> None:
+    def line(role: Role, unit: str, *ys: float) -> Line:
+        return Line(role.name, role, unit, tuple(map(float, range(len(ys)))), ys)
+
+    cpu, ram, engine = with_axes(
+        [
+            line(Role.CPU, "%", 3.0, 5.0),
+            line(Role.RAM, "B", 10.0 * GIB, float("nan")),
+            line(Role.WORKER, "B", 1.0 * GIB),
+        ]
+    )
+    assert cpu.top is not None
+    assert cpu.top > 100
+    assert ram.top == engine.top == 13.0 * GIB
+    [small] = with_axes([line(Role.RAM, "B", 100.0 * MIB)])
+    assert small.top == GIB
 
 
 @pytest.mark.parametrize(

@@ -581,3 +581,16 @@ def test_code_that_begins_a_message_has_its_head(transcript: Transcript, streame
         transcript.set_messages([model("a", text)])
     body = view(transcript, "a").body
     assert body._rect(body.writer.placed[0]).top() >= 0
+
+
+def test_the_line_under_an_answer_stands_right_under_a_table_that_ends_it(transcript: Transcript) -> None:
+    table = "| a | b |\n|---|---|\n| 1 | 2 |"
+    transcript.set_messages([model("a", table), model("b", f"{table}\n\nDone.")])
+    first, second = (view(transcript, each).body for each in ("a", "b"))
+    image = first.grab().toImage()
+    drawn = [y for y in range(image.height()) if image.pixelColor(2, y) != image.pixelColor(400, y)]
+    assert drawn, "the last row has its line"
+    assert first.height() - 4 <= drawn[-1] < first.height()
+    below = second.writer.placed[-1].block
+    top = second.document().documentLayout().blockBoundingRect(below).top()
+    assert top >= first.height() - 2, "text behind a table keeps its distance"
