@@ -116,7 +116,7 @@ class MemoryPresenter:
                       limit=None, is_curve_old=False)  # fmt: skip
         if entry is None:
             self._workbench.look_into(path, self._looked_into)
-        self._set(choices=self._choices())
+        self._set(choices=self._choices(), is_loaded=self._is_loaded(self.options))
         self.plan()
 
     def change(self, key: str, value: Value) -> None:

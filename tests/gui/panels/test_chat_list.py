@@ -215,7 +215,7 @@ def test_the_system_prompt_is_edited_in_place_and_kept(window) -> None:
     assert box.edit.toPlainText() == ""
     open_chat(window, "About softmax")
     assert box.edit.toPlainText() == "You are a pirate."
-    assert "\N{BULLET}" in window.chat.header.prompt_button.text()
+    assert window.chat.header.prompt_button.accessibleName() == "System prompt, set"
 
 
 def test_new_after_open_in_the_same_moment_shows_the_new_chat(window) -> None:
