@@ -11,7 +11,7 @@ from PySide6.QtGui import QFocusEvent, QKeyEvent, QPainter, QPaintEvent, QPen, Q
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
 from gui.model_name import split_name
-from gui.panels.chat.presenter import ComposerState
+from gui.panels.chat.states import ComposerState
 from gui.theme import Theme, set_kind
 from gui.widgets.elided_label import ElidedLabel
 

@@ -27,7 +27,7 @@ from engine.models.library import LibraryEntry
 from engine.runtime.supervisor import Phase
 from gui.icons import Icons
 from gui.model_name import spoken_name
-from gui.panels.chat.presenter import Header
+from gui.panels.chat.states import Header
 from gui.panels.chat.words import model_button_text
 from gui.theme import Theme, set_kind
 from gui.widgets.elided_button import ElidedButton
@@ -163,16 +163,16 @@ class SystemPromptBox(QFrame):
         self._timer = QTimer(self, singleShot=True, interval=PROMPT_AFTER_MS)
         self._timer.timeout.connect(self._tell)
         self.edit.textChanged.connect(self._timer.start)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(22, 8, 22, 12)
-        layout.setSpacing(6)
-        layout.addWidget(label)
-        layout.addWidget(self.edit)
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(22, 8, 22, 12)
+        self._layout.setSpacing(6)
+        self._layout.addWidget(label)
+        self._layout.addWidget(self.edit)
 
     def set_edges(self, left: int, right: int) -> None:
         """Begin and end where the thread's text does, in pixels from the sides."""
-        margins = self.layout().contentsMargins()
-        self.layout().setContentsMargins(left, margins.top(), right, margins.bottom())
+        margins = self._layout.contentsMargins()
+        self._layout.setContentsMargins(left, margins.top(), right, margins.bottom())
 
     def set_text(self, text: str) -> None:
         if text != self.edit.toPlainText():
@@ -234,12 +234,12 @@ class ChatHeader(QFrame):
         self.prompt_button.setCheckable(True)
         self._has_prompt = False
         self.prompt_button.toggled.connect(self.prompt_toggled)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(14, 0, RIGHT, 0)
-        layout.setSpacing(SPACING)
-        layout.addWidget(self.title, 1)
-        layout.addWidget(self.model_button, 0)
-        layout.addWidget(self.prompt_button, 0)
+        self._layout = QHBoxLayout(self)
+        self._layout.setContentsMargins(14, 0, RIGHT, 0)
+        self._layout.setSpacing(SPACING)
+        self._layout.addWidget(self.title, 1)
+        self._layout.addWidget(self.model_button, 0)
+        self._layout.addWidget(self.prompt_button, 0)
         theme.changed.connect(self._fit)
         self._fit()
 
@@ -293,8 +293,8 @@ class ChatHeader(QFrame):
 
     def set_left(self, left: int) -> None:
         """Have the title's text begin so many pixels from the side, where the thread's text does."""
-        margins = self.layout().contentsMargins()
-        self.layout().setContentsMargins(max(0, left - TITLE_PAD), 0, margins.right(), 0)
+        margins = self._layout.contentsMargins()
+        self._layout.setContentsMargins(max(0, left - TITLE_PAD), 0, margins.right(), 0)
         self._share_width()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -305,7 +305,7 @@ class ChatHeader(QFrame):
         """The chat's name gets the room it needs: first the system prompt's words give way, then the model's name."""
         words = self.tr("System prompt") + (" \N{BULLET}" if self._has_prompt else "")
         wide = self.fontMetrics().horizontalAdvance(words) + 2 * self._theme.px(14)
-        room = self.width() - self.layout().contentsMargins().left() - RIGHT - 2 * SPACING
+        room = self.width() - self._layout.contentsMargins().left() - RIGHT - 2 * SPACING
         room -= self.title.button.sizeHint().width()
         fits = wide + self.model_button.sizeHint().width() <= room
         self._show_prompt_button(words if fits else "")

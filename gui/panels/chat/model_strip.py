@@ -9,7 +9,7 @@ from PySide6.QtCore import QSize, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QLabel, QPushButton, QWidget
 
-from gui.panels.chat.presenter import Strip
+from gui.panels.chat.states import Strip
 from gui.theme import Theme, set_kind
 
 

@@ -27,7 +27,8 @@ from gui.panels.chat.composer import Composer
 from gui.panels.chat.conversation_list import ConversationList
 from gui.panels.chat.header import ChatHeader, SystemPromptBox
 from gui.panels.chat.model_strip import ModelStrip
-from gui.panels.chat.presenter import ChatPresenter, ComposerState, Doing, Empty, Header, Progress, Strip
+from gui.panels.chat.presenter import ChatPresenter
+from gui.panels.chat.states import ComposerState, Doing, Empty, Header, Progress, Strip
 from gui.panels.chat.threads import ThreadChange
 from gui.panels.chat.words import bent_template, message_value, progress_text, title_text
 from gui.theme import set_kind
@@ -416,11 +417,10 @@ class ChatPage(QWidget):
 
     def _fill_foot(self) -> None:
         """What stands under the thread, as wide as its column."""
-        column = QVBoxLayout(self._foot)
-        column.setContentsMargins(0, 6, 0, FOOT_GAP)
-        column.setSpacing(8)
+        self._foot_layout = QVBoxLayout(self._foot)
+        self._foot_layout.setSpacing(8)
         for each in (self.strip, self.progress, self.composer):
-            column.addWidget(each)
+            self._foot_layout.addWidget(each)
         self._foot.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
@@ -437,8 +437,7 @@ class ChatPage(QWidget):
         self.header.set_left(left)
         self.system_prompt.set_edges(left, right)
         self.context.notices.set_edges(left, right)
-        margins = self._foot.layout().contentsMargins()
-        self._foot.layout().setContentsMargins(left, margins.top(), right, margins.bottom())
+        self._foot_layout.setContentsMargins(left, 6, right, FOOT_GAP)
 
     def _place_toast(self) -> None:
         """Keep toasts off what is being typed."""

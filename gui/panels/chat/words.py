@@ -17,7 +17,7 @@ from engine.wire.messages import FinishReason
 from engine.workbench.events import Figures, ThreadMessage
 from gui.model_name import split_name, spoken_name
 from gui.panels.chat.grouping import Group, Period
-from gui.panels.chat.presenter import Doing, Header, Progress
+from gui.panels.chat.states import Doing, Header, Progress
 from gui.widgets.quantities import count_text, percent_text, rate_text, seconds_text, tokens_text
 from gui.widgets.transcript.values import MessageState as ShownState
 from gui.widgets.transcript.values import MessageValue
@@ -207,9 +207,5 @@ def model_button_text(header: Header) -> str:
     if not header.model_path:
         return _tr("No model")
     name = spoken_name(header.model_label)
-    match header.phase:
-        case Phase.LOADING:
-            return f"{name} {DOT} {header.load_percent} %"
-        case Phase.LOST:
-            return f"{name} {DOT} " + _tr("stopped")
-    return name
+    # That the engine stopped is said over the composer; here it would only shorten the name.
+    return f"{name} {DOT} {header.load_percent} %" if header.phase is Phase.LOADING else name

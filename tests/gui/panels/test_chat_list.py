@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication
 
+from engine.base.errors import Trouble
 from gui.panels.chat.conversation_list import ItemKind
+from gui.panels.chat.header import TITLE_PAD
 
 
 @pytest.fixture
@@ -239,3 +241,25 @@ def test_rows_end_where_the_search_and_the_button_end(window) -> None:
     left = viewport.mapTo(column, viewport.rect().topLeft()).x()
     for each in (column.search, column.new_button):
         assert (each.x(), each.width()) == (left, viewport.width())
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (1024, 720)])
+def test_everything_in_the_middle_begins_and_ends_with_the_text(window, width: int, height: int) -> None:
+    open_chat(window, "About softmax")
+    window.window.resize(width, height)
+    page = window.chat
+    page.edit_system_prompt()
+    card = window.window.show_trouble(Trouble("The engine was lost", "signal 9"))
+    view = page.transcript.view_of(str(page.presenter.thread[0].id))
+
+    def edges(widget, pad: int = 0) -> tuple[int, int]:
+        left = widget.mapTo(page, QPoint(0, 0)).x() + pad
+        return left, left + widget.width()
+
+    def are_aligned() -> bool:
+        left = edges(view)[0]
+        column = (left, left + page.transcript._column())
+        blocks = {edges(each) for each in (page.composer, page.system_prompt.edit, card)}
+        return blocks == {column} and edges(page.header.title.button, TITLE_PAD)[0] == left
+
+    window.wait(lambda: window.window.width() == width and are_aligned())

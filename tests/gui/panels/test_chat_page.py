@@ -9,16 +9,15 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QApplication, QPushButton
+from PySide6.QtWidgets import QApplication, QPushButton, QVBoxLayout, QWidget
 
-from engine.base.errors import RemedyKind, Trouble
+from engine.base.errors import RemedyKind
 from engine.runtime.supervisor import Phase
 from engine.store.rows import MessageState
-from gui.panels.chat.header import TITLE_PAD, ChatHeader
+from gui.panels.chat.header import ChatHeader
 from gui.panels.chat.model_strip import ModelStrip
-from gui.panels.chat.presenter import Header, Strip
+from gui.panels.chat.states import Header, Strip
 from gui.widgets.transcript.values import MessageState as Shown
-from gui.widgets.transcript.values import MessageValue, Role
 
 LONG = "Count from one to one hundred in words, one number a line."
 Open = Callable[..., "object"]
@@ -324,32 +323,6 @@ def test_the_strip_loads_the_lost_model_again(chat) -> None:
     assert chat.chat.strip.isHidden()
 
 
-@pytest.mark.parametrize(("width", "height"), [(1440, 900), (1024, 720)])
-def test_everything_in_the_middle_begins_and_ends_with_the_text(open_window, width: int, height: int) -> None:
-    opened = open_window()
-    opened.begin()
-    opened.workbench.dialogue.new("Be brief.")
-    opened.window.resize(width, height)
-    page = opened.chat
-    page.edit_system_prompt()
-    card = opened.window.show_trouble(Trouble("The engine was lost", "signal 9"))
-    page.transcript.set_messages([MessageValue("m", Role.USER, "You", "Hello")])
-    opened.wait(lambda: page.transcript.view_of("m") is not None and card.isVisible())
-    opened.settle()
-
-    def edges(widget, pad: int = 0) -> tuple[int, int]:
-        left = widget.mapTo(page, QPoint(0, 0)).x() + pad
-        return left, left + widget.width()
-
-    view = page.transcript.view_of("m")
-    left = edges(view)[0]
-    right = left + page.transcript._column()
-    assert edges(page.composer) == (left, right)
-    assert edges(page.system_prompt.edit) == (left, right)
-    assert edges(card) == (left, right)
-    assert edges(page.header.title.button, TITLE_PAD)[0] == left
-
-
 def test_a_toast_keeps_off_the_composer(open_window) -> None:
     opened = open_window()
     opened.begin()
@@ -382,10 +355,12 @@ def test_a_narrow_header_gives_the_room_to_the_name_of_the_chat(theme, icons, qt
 
 
 def test_a_strip_that_is_too_narrow_puts_its_buttons_under_the_words(theme, qtbot) -> None:
-    strip = ModelStrip()
-    qtbot.addWidget(strip)
+    host, strip = QWidget(), ModelStrip()
+    QVBoxLayout(host).addWidget(strip)
+    qtbot.addWidget(host)
     strip.show_strip(Strip.NO_MODEL)
-    for width, is_beside in ((700, True), (350, False)):
-        strip.resize(width, strip.sizeHint().height())
-        qtbot.waitUntil(lambda beside=is_beside: (strip.words.y() + strip.words.height() > strip.starter.y()) is beside)
+    host.show()
+    for width, is_beside in ((700, True), (380, False)):
+        host.resize(width, 120)
+        qtbot.waitUntil(lambda beside=is_beside: (strip.words.geometry().bottom() > strip.starter.y()) is beside)
         assert strip.starter.width() >= strip.starter.sizeHint().width()

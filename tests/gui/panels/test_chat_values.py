@@ -15,7 +15,7 @@ from engine.wire.messages import FinishReason, RunStats
 from engine.workbench.events import Figures, ThreadMessage
 from gui.model_name import split_name, spoken_name
 from gui.panels.chat.grouping import Period, grouped
-from gui.panels.chat.presenter import Doing, Header, Progress
+from gui.panels.chat.states import Doing, Header, Progress
 from gui.panels.chat.threads import thread_change
 from gui.panels.chat.words import (
     message_value,
@@ -178,7 +178,7 @@ def test_the_model_button_says_what_the_model_does_when_that_is_worth_a_word() -
     assert model_button_text(Header()) == "No model"
     assert model_button_text(Header("", path, "x.Q8_0", Phase.READY)) == "x · Q8_0"
     assert model_button_text(Header("", path, "x.Q8_0", Phase.LOADING, 43)) == "x · Q8_0 · 43 %"
-    assert model_button_text(Header("", path, "x.Q8_0", Phase.LOST)) == "x · Q8_0 · stopped"
+    assert model_button_text(Header("", path, "x.Q8_0", Phase.LOST)) == "x · Q8_0"
 
 
 def test_progress_has_its_numbers() -> None:
