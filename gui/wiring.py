@@ -43,7 +43,7 @@ from gui.remedies import Remedies
 from gui.theme import Mode, Theme
 
 FIRST_PAINT_WITHIN_MS = 2000
-FOOTER_EVERY_MS = 100
+FOOTER_EVERY_MS = 250
 HARDWARE_EVERY_MS = 500
 
 

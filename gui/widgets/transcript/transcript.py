@@ -133,7 +133,7 @@ class Transcript(QAbstractScrollArea):
         self._place()
 
     def append_text(self, message_id: str, text: str) -> None:
-        """Add answer text. Shown with what else comes in the next 33 ms."""
+        """Add answer text. Shown at once after a pause, else with what comes until the next update."""
         self._expect(message_id)
         self._queue.add(message_id, text, "")
 
@@ -152,7 +152,7 @@ class Transcript(QAbstractScrollArea):
         self._place()
 
     def flush(self) -> None:
-        """Show what is waiting now, instead of at the end of the 33 ms."""
+        """Show what is waiting now, instead of with the next update."""
         self._queue.flush()
 
     # ---- where the reader is
