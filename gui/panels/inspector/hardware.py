@@ -12,7 +12,7 @@ from gui.widgets.plot import PlotWidget
 from gui.widgets.section import Section
 
 FOLD = "inspector.hardware.folded"
-POLL_MS = 250
+POLL_MS = 500  # each look costs the engine a little of its processor
 
 
 def _tr(text: str) -> str:

@@ -1,6 +1,6 @@
 """Text that came and is not on screen yet: handed over together, at most twelve times a second.
 
-Two hundred tokens a second are thirty updates a second, 5 % of a core. After an update that took
+On two cores the engine loses what the window takes, so a fast model's tokens share an update. After an update that took
 long (a hostile text) the next one waits longer, so the window stays its reader's.
 """
 
