@@ -50,7 +50,8 @@ class History:
 
     def series_keys(self) -> tuple[SeriesKey, ...]:
         """The series that have at least one number, in the order of their first one."""
-        oldest = self._n_added - self._capacity
+        # Not below 0: after a resize, numbers below it stand for samples that are gone.
+        oldest = max(0, self._n_added - self._capacity)
         return tuple(key for key in self._rings if self._written[key] >= oldest)
 
     def series(self, key: SeriesKey, from_s: float) -> tuple[list[float], list[float]]:

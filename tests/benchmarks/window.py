@@ -47,6 +47,7 @@ class BenchWindow:
         self.window = build_window(self.workbench, theme)
         self.wiring = wiring_of(self.window)
         self.window.show()
+        self.window.resize(1440, 900)  # the default size; a small virtual screen would have made the columns overlap
         self._model, self._options = model, options
 
     def __enter__(self) -> BenchWindow:

@@ -47,6 +47,15 @@ def test_a_history_is_the_newest_samples_whatever_happens(
         assert history.clock_times(from_s) == ([each[0] for each in wanted], [1e9 + each[0] for each in wanted])
 
 
+def test_a_number_that_a_resize_dropped_is_not_listed_after_another_resize() -> None:
+    history = History(3)
+    history.add(0.0, 0.0, {RAM: 1.0})
+    history.add(1.0, 1.0, {})
+    history.resize(1)
+    history.resize(4)
+    assert history.series_keys() == ()
+
+
 def test_a_source_that_is_gone_for_a_whole_turn_is_forgotten() -> None:
     history = History(4)
     history.add(0.0, 0.0, {USE: 1.0, RAM: 1.0})
