@@ -15,7 +15,7 @@ import msgspec
 
 from engine.base.errors import Trouble
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Raised with every change of a message; the supervisor refuses a worker that speaks another one."""
 
 OptionValue: TypeAlias = bool | int | float | str | tuple[str, ...]
@@ -135,11 +135,12 @@ class ChainLink(msgspec.Struct, frozen=True):
 
 
 class Prompt(msgspec.Struct, frozen=True):
-    """What the model is to continue: either `messages` through the chat template, or `text` as it stands.
+    """What the model is to continue: `messages` through the chat template, `text` as it stands, or `tokens`.
 
     Attributes:
         messages: the conversation; the last one is usually the user's.
         text: raw text, used when `messages` is empty.
+        tokens: the exact token ids; where there are any, messages, text and template are not looked at.
         template: a template of the user's, None for the model's own.
         drop_oldest: leave out the oldest turns when they do not fit, and say how many; otherwise refuse.
         add_special: begin with the model's BOS token where the model wants one.
@@ -148,6 +149,7 @@ class Prompt(msgspec.Struct, frozen=True):
 
     messages: tuple[ChatMessage, ...] = ()
     text: str = ""
+    tokens: tuple[int, ...] = ()
     template: str | None = None
     drop_oldest: bool = False
     add_special: bool = True
@@ -181,6 +183,80 @@ class StageView(msgspec.Struct, frozen=True):
     entropy_bits: float
     mass_kept: float
     top: tuple[TokenChance, ...]
+
+
+class TokenOption(msgspec.Struct, frozen=True):
+    """What might have stood in a token's place: `p` by the model alone, `p_chain` after the chain (0 where it cut)."""
+
+    id: int
+    piece: bytes
+    p: float
+    p_chain: float
+
+
+class TokenTrace(msgspec.Struct, frozen=True):
+    """One token of a text as the model saw it coming.
+
+    Attributes:
+        id, piece: the token and its bytes (control tokens by their spelling).
+        p: the model's own probability of it, 0 to 1; None for the first token of all, which nothing stands before.
+        rank: how many tokens were likelier, 0 for the likeliest; None with `p`.
+        entropy_bits: of the model's own distribution at this place; None with `p`.
+        p_chain: its probability after the chain, 0 where the chain would have cut it; None with `p`.
+        top: the likeliest tokens at this place, by `p`, largest first.
+    """
+
+    id: int
+    piece: bytes
+    p: float | None
+    rank: int | None
+    entropy_bits: float | None
+    p_chain: float | None
+    top: tuple[TokenOption, ...]
+
+
+class ColumnKind(enum.Enum):
+    """How one of many continuations is written."""
+
+    CHAIN = "chain"  # drawn by a sampler chain
+    GREEDY = "greedy"  # the most likely token each time
+    BEST_PATH = "best_path"  # beam search: the most likely whole continuation that was found
+    CONTRAST = "contrast"  # contrastive search (Su et al. 2022): likely, and unlike what stands before
+
+
+class SampleColumn(msgspec.Struct, frozen=True):
+    """One continuation of many. `chain` and `seed` are used by CHAIN; `width` is the beam's, or CONTRAST's k."""
+
+    kind: ColumnKind
+    chain: tuple[ChainLink, ...] = ()
+    seed: int = -1
+    width: int = 4
+    alpha: float = 0.6
+
+
+class ColumnResult(msgspec.Struct, frozen=True):
+    """How one continuation ended. `logprob` is the natural log of the model's own probability of all its tokens.
+
+    `seed` is the one in use; `distinct_1`, `distinct_2` are the share of different words and pairs of words in it
+    (Li et al. 2016), None for a text without any.
+    """
+
+    text: bytes
+    tokens: tuple[int, ...]
+    seed: int
+    reason: FinishReason
+    logprob: float
+    distinct_1: float | None
+    distinct_2: float | None
+
+
+class TokenCount(msgspec.Struct, frozen=True):
+    """How often a token was drawn, and how often theory says it should be (`p`, 0 to 1)."""
+
+    id: int
+    piece: bytes
+    n: int
+    p: float
 
 
 class FinishReason(enum.Enum):
@@ -254,12 +330,17 @@ class Plan(Message, frozen=True):
 
 
 class Generate(Message, frozen=True):
-    """Continue a prompt. Answers: RunStarted, PrefillProgress …, Token …, then RunDone or RunFailed."""
+    """Continue a prompt. Answers: RunStarted, PrefillProgress …, Token …, then RunDone or RunFailed.
+
+    `begun` are the first tokens of the answer, which somebody chose: they are not sampled, but they are sent as its
+    first text, counted, and known to the chain.
+    """
 
     run_id: int
     prompt: Prompt
     chain: tuple[ChainLink, ...]
     options: dict[str, OptionValue]
+    begun: tuple[int, ...] = ()
 
 
 class SetChain(Message, frozen=True):
@@ -292,13 +373,62 @@ class Render(Message, frozen=True):
 
 
 class Next(Message, frozen=True):
-    """The next token, taken apart: raw, after every stage, and the one that is picked. Answer: NextTaken."""
+    """The next token, taken apart: raw, after every stage, and the one that is picked. Answer: NextTaken.
+
+    The logits of the last prompt are kept: asked again with another chain, nothing is computed but the chain.
+    """
 
     request_id: int
     prompt: Prompt
     chain: tuple[ChainLink, ...]
     seed: int
     n_top: int
+
+
+class Peek(Message, frozen=True):
+    """As Next, for the place where the answer `run_id` is being written now. Answer: NextTaken, or Failed."""
+
+    request_id: int
+    run_id: int
+    chain: tuple[ChainLink, ...]
+    n_top: int
+
+
+class Score(Message, frozen=True):
+    """How likely was each token of a text? Answers: TokensScored …, then Scored.
+
+    Attributes:
+        prompt: what stands before; its tokens are scored too where `with_prompt` says so.
+        answer: the tokens to score.
+        chain: for the probabilities after the chain; penalties see what stands before each token.
+        n_top: how many alternatives to list at each place.
+    """
+
+    request_id: int
+    prompt: Prompt
+    answer: tuple[int, ...]
+    chain: tuple[ChainLink, ...]
+    n_top: int
+    with_prompt: bool = False
+
+
+class SampleMany(Message, frozen=True):
+    """Continue one prompt many times in one batch with a shared prefix. Answers: ColumnText …, then SampledMany."""
+
+    request_id: int
+    prompt: Prompt
+    columns: tuple[SampleColumn, ...]
+    max_tokens: int
+
+
+class Draw(Message, frozen=True):
+    """Draw the next token `n_draws` times from one distribution. Answer: Drawn."""
+
+    request_id: int
+    prompt: Prompt
+    chain: tuple[ChainLink, ...]
+    seed: int
+    n_draws: int
 
 
 class Bench(Message, frozen=True):
@@ -323,7 +453,22 @@ class Quit(Message, frozen=True):
 
 
 Command: TypeAlias = (
-    Load | Unload | Plan | Generate | SetChain | Cancel | Tokenize | Render | Next | Bench | Ping | Quit
+    Load
+    | Unload
+    | Plan
+    | Generate
+    | SetChain
+    | Cancel
+    | Tokenize
+    | Render
+    | Next
+    | Peek
+    | Score
+    | SampleMany
+    | Draw
+    | Bench
+    | Ping
+    | Quit
 )
 
 
@@ -388,6 +533,7 @@ class RunStarted(Message, frozen=True):
         template_hash: of the template in use, "" for raw text.
         warnings: what had to be bent to fit the template.
         starts_in_thinking: the prompt ends inside a thinking block, so the answer begins in one.
+        prompt_tokens: the prompt as it is computed, so that the run can be repeated exactly.
     """
 
     run_id: int
@@ -399,6 +545,7 @@ class RunStarted(Message, frozen=True):
     warnings: tuple[str, ...]
     starts_in_thinking: bool = False
     no_roll_back: bool = False
+    prompt_tokens: tuple[int, ...] = ()
 
 
 class PrefillProgress(Message, frozen=True):
@@ -422,12 +569,13 @@ class Token(Message, frozen=True):
 
 
 class RunDone(Message, frozen=True):
-    """The answer is complete, or was stopped."""
+    """The answer is complete, or was stopped. `tokens` are its own, with the one that ended it, where one did."""
 
     run_id: int
     reason: FinishReason
     stats: RunStats
     stop_text: str = ""
+    tokens: tuple[int, ...] = ()
 
 
 class RunFailed(Message, frozen=True):
@@ -465,6 +613,54 @@ class NextTaken(Message, frozen=True):
     picked: TokenChance
 
 
+class TokensScored(Message, frozen=True):
+    """The next tokens of a Score, in order; `n_total` is how many there will be."""
+
+    request_id: int
+    tokens: tuple[TokenTrace, ...]
+    n_total: int
+
+
+class Scored(Message, frozen=True):
+    """A Score is done. `logprob` is the natural log of the probability of all scored tokens (the answer's alone)."""
+
+    request_id: int
+    n_prompt: int
+    logprob: float
+
+
+class ColumnText(Message, frozen=True):
+    """Text of one continuation of many; `n_tokens` it has so far. A best path tells its text only at the end."""
+
+    request_id: int
+    column: int
+    piece: bytes
+    n_tokens: int
+
+
+class SampledMany(Message, frozen=True):
+    """All continuations are written or were stopped. Tokens a second over all of them; None where too few to tell."""
+
+    request_id: int
+    columns: tuple[ColumnResult, ...]
+    n_prompt: int
+    prefill_s: float
+    decode_s: float
+    tps: float | None
+    distinct_1: float | None
+    distinct_2: float | None
+    cancelled: bool = False
+
+
+class Drawn(Message, frozen=True):
+    """The answer to Draw: every token that was drawn or has more than 1/`n_draws` of probability, likeliest first."""
+
+    request_id: int
+    counts: tuple[TokenCount, ...]
+    n_draws: int
+    seed: int
+
+
 class BenchProgress(Message, frozen=True):
     """How far a measurement is, 0 to 1, and what it does now."""
 
@@ -486,7 +682,7 @@ class Benched(Message, frozen=True):
 
 
 class Failed(Message, frozen=True):
-    """A request (Plan, Tokenize, Render, Next, Bench) that could not be answered."""
+    """A request (Plan, Tokenize, Render, Next, Peek, Score, SampleMany, Draw, Bench) that could not be answered."""
 
     request_id: int
     trouble: Trouble
@@ -523,6 +719,11 @@ Event: TypeAlias = (
     | Tokenized
     | Rendered
     | NextTaken
+    | TokensScored
+    | Scored
+    | ColumnText
+    | SampledMany
+    | Drawn
     | BenchProgress
     | Benched
     | Failed
