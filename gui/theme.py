@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from PySide6.QtCore import QDir, QObject, Qt, QTemporaryDir, Signal
-from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontInfo, QGuiApplication, QPalette
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontInfo, QFontMetricsF, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication, QWidget
 
 from resources import read_text
@@ -147,6 +147,13 @@ def mixed(first: str, second: str, share: float) -> str:
     return "#" + "".join(f"{round(x + (y - x) * share):02x}" for x, y in channels)
 
 
+MONOSPACE_FAMILIES = (
+    *("DejaVu Sans Mono", "Liberation Mono", "Noto Sans Mono", "Ubuntu Mono", "Cascadia Mono", "Consolas"),
+    *("SF Mono", "Menlo", "Courier New"),
+)
+"""Looked for, best first, where the desktop's own monospace font is none."""
+
+
 class Theme(QObject):
     """The look of the running window. `changed` comes after the colours or the type sizes changed."""
 
@@ -165,6 +172,7 @@ class Theme(QObject):
         hints = QGuiApplication.styleHints()
         self._system_dark = hints.colorScheme() == Qt.ColorScheme.Dark
         self._scale = _system_scale()
+        self._mono_family: str | None = None
         hints.colorSchemeChanged.connect(self._scheme_changed)
 
     # ---- colours
@@ -219,8 +227,14 @@ class Theme(QObject):
         return font
 
     def mono_font(self, size: int = 12, weight: QFont.Weight = QFont.Weight.Normal) -> QFont:
-        """The desktop's monospace font with tabular figures, for numbers and code. `size` as in `ui_font`."""
+        """A font whose letters are all of one width, with tabular figures. `size` as in `ui_font`.
+
+        It is the desktop's monospace font, unless that is a name behind which the desktop finds a proportional one.
+        """
         font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
+        if self._mono_family is None:
+            self._mono_family = font.family() if is_monospace(font) else first_monospace(font.family())
+        font.setFamily(self._mono_family)
         font.setPixelSize(self.px(size))
         font.setWeight(weight)
         font.setFeature(QFont.Tag("tnum"), 1)
@@ -283,6 +297,7 @@ class Theme(QObject):
             hints.setColorScheme(Qt.ColorScheme.Dark if self._mode is Mode.DARK else Qt.ColorScheme.Light)
 
     def _refresh(self) -> None:
+        self._mono_family = None  # the desktop's fonts may be others now
         self._scale = _system_scale()
         if self._app is not None:
             self._app.setFont(self.ui_font())
@@ -317,6 +332,20 @@ _MARKS = {
 }
 
 _USUAL_PX = (12, 15)  # the interface fonts of today's desktops: 9 pt on Windows to 11 pt on GNOME, 13 px on macOS
+
+
+def is_monospace(font: QFont) -> bool:
+    """Whether narrow and wide letters take the same room. Measured: fontconfig's flag is missing in many fonts."""
+    metrics = QFontMetricsF(font)
+    widths = {round(metrics.horizontalAdvance(letter), 2) for letter in "i1W"}
+    return len(widths) == 1
+
+
+def first_monospace(otherwise: str) -> str:
+    """The first family on this computer that is really monospaced; `otherwise` where there is none."""
+    families = QFontDatabase.families()
+    known = [each for each in MONOSPACE_FAMILIES if each in families]
+    return next((each for each in (*known, *families) if is_monospace(QFont(each))), otherwise)
 
 
 def _system_scale() -> float:

@@ -44,7 +44,7 @@ from gui.theme import Mode, Theme
 
 FIRST_PAINT_WITHIN_MS = 2000
 FOOTER_EVERY_MS = 250
-HARDWARE_EVERY_MS = 500
+HARDWARE_EVERY_MS = 1000
 
 
 def build_window(

@@ -100,6 +100,7 @@ class Dialogue:
         self._dropping: set[ConversationId] = set()
         self._messages: list[ThreadMessage] = []
         self._writing: Answer | None = None
+        self._list_is_old = False  # something was said that the list of chats does not show yet
         bus.subscribe(RunStarted, self._run_started)
         bus.subscribe(Token, self._token)
         bus.subscribe(RunDone, self._run_done)
@@ -130,6 +131,7 @@ class Dialogue:
 
     def refresh_list(self) -> None:
         """Post the list of conversations."""
+        self._list_is_old = False
         self._in_store(lambda store: store.conversations.list(), then=self._list_came, title="Reading the chats")
 
     def search(self, text: str, then: Callable[[tuple[SearchHit, ...]], None]) -> None:
@@ -333,6 +335,8 @@ class Dialogue:
         if writing is None or event.run_id != writing.run_id:
             return
         self._show(writing, *writing.take(event.piece, self._clock.now_s()))
+        if self._list_is_old:
+            self.refresh_list()
 
     def _run_done(self, event: RunDone) -> None:
         writing = self._writing
@@ -356,6 +360,8 @@ class Dialogue:
             self._show(writing, *writing.drain(self._clock.now_s()))
             result = run_result(None, None, writing.started, event.trouble)
             self._finish(writing, MessageState.FAILED, result, None, event.trouble)
+        if self._list_is_old:
+            self.refresh_list()
         self._bus.post(TroubleShown(event.trouble, "chat"))
 
     def _beat(self, _event: Beat) -> None:
@@ -396,6 +402,7 @@ class Dialogue:
         self._messages = [*self._messages[:place], answer]
         self._store_question(conversation_id, answer)
         self._post_thread()
+        self.refresh_list()
 
     def _begin_answer(
         self,
@@ -466,7 +473,7 @@ class Dialogue:
             ),
             title="Saving the message",
         )
-        self.refresh_list()
+        self._list_is_old = True  # read again with the first text: until then the engine needs the processor more
 
     def _show(self, writing: Answer, text: str, thinking: str) -> None:
         if text or thinking:

@@ -32,8 +32,8 @@ from engine.worker.binding import SamplerChain
 from engine.worker.prompting import prepare
 from engine.worker.session import Aborted, Session
 
-BUNDLE_S = 0.03
-"""Pieces that come within so short a time travel in one frame: two ticks of a window."""
+BUNDLE_S = 0.08
+"""Pieces that come within so short a time travel in one frame: as often as a window draws them."""
 
 
 class RunControl(Protocol):

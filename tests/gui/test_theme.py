@@ -8,10 +8,10 @@ from importlib import resources
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor, QFontInfo, QGuiApplication, QPalette
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication, QCheckBox, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from gui.theme import DARK, LIGHT, Mode, Palette, Theme, qt_palette, set_kind
+from gui.theme import DARK, LIGHT, Mode, Palette, Theme, first_monospace, is_monospace, qt_palette, set_kind
 
 MODES = [pytest.param(DARK, id="dark"), pytest.param(LIGHT, id="light")]
 SURFACES = ("surface0", "surface1", "surface2", "surface3")
@@ -170,5 +170,11 @@ def test_the_focus_ring_is_seen(theme: Theme, qtbot) -> None:
 
 def test_numbers_stand_in_columns(theme: Theme) -> None:
     font = theme.mono_font()
-    assert QFontInfo(font).fixedPitch()
+    metrics = QFontMetricsF(font)
+    assert len({metrics.horizontalAdvance(text) for text in ("1111", "8888", "W.i0", "    ")}) == 1
     assert font.pixelSize() == theme.px(12)
+
+
+def test_a_monospace_family_is_found_where_the_desktop_names_a_proportional_one(theme: Theme) -> None:
+    assert not is_monospace(QFont("DejaVu Sans"))
+    assert is_monospace(QFont(first_monospace("DejaVu Sans")))

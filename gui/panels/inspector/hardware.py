@@ -12,7 +12,7 @@ from gui.widgets.plot import PlotWidget
 from gui.widgets.section import Section
 
 FOLD = "inspector.hardware.folded"
-POLL_MS = 500  # each look costs the engine a little of its processor
+POLL_MS = 1000  # each look costs the engine a little of its processor
 
 
 def _tr(text: str) -> str:
@@ -31,7 +31,7 @@ def role_text(role: Role) -> str:
 
 
 class HardwareSection(Section):
-    """The plot in its fold; it looks four times a second, and only while it is on screen."""
+    """The plot in its fold; it looks once a second, and only while it is on screen."""
 
     def __init__(self, context: PanelContext) -> None:
         self.presenter = HardwarePresenter(context.workbench)

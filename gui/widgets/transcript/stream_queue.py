@@ -10,7 +10,9 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QElapsedTimer, QObject, QTimer, Signal
 
-FLUSH_MS = 80  # on two cores the engine loses what the window takes: 30 updates a second cost it a tenth of its speed
+# A little less than the worker bundles for, so that each of its frames is shown when it comes. On two cores the engine
+# loses what the window takes: 30 updates a second cost it a tenth of its speed.
+FLUSH_MS = 70
 LONGEST_MS = 600
 PAUSE = 4  # times what the last update took, if that is longer than FLUSH_MS
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QGuiApplication, QKeyEvent, QResizeEvent, QShowEvent
+from PySide6.QtGui import QGuiApplication, QKeyEvent, QPainter, QPaintEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QAbstractScrollArea, QApplication, QFrame, QWidget
 
 from gui.icons import Icons
@@ -68,7 +68,8 @@ class Transcript(QAbstractScrollArea):
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(self.tr("Conversation"))
-        self.viewport().setAutoFillBackground(False)
+        # Opaque: otherwise every token would have Qt draw all that lies behind, from the window's ground up.
+        self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self._edge = EdgeScroll(self.verticalScrollBar(), self)
         self._ring = FocusRing(theme, self)
         self._empty = EmptyState(theme, self.viewport())
@@ -380,7 +381,13 @@ class Transcript(QAbstractScrollArea):
         self._styles.refresh()
         self._empty.apply_theme()
         self._jump.apply_theme()
+        self.viewport().update()
         self._place()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self.viewport())
+        painter.fillRect(event.rect(), self._styles.theme.color("surface0"))
+        painter.end()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

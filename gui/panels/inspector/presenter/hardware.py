@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from engine.hardware.recorder import Recorder
 
 WINDOW_S = 60.0
+FOOTER_POINTS = 60  # of the footer's curve, which is about as many pixels wide
 HEADROOM = 1.3  # of an axis over its largest value
 LEAST_BYTES_AXIS = float(1 << 30)  # a few MiB up and down are no mountains
 PERCENT_AXIS = 103.0  # a full load is a line, not an edge
@@ -119,8 +120,14 @@ class HardwarePresenter:
             None if vram is None else round(vram),
             gpu.total_bytes if gpu is not None else None,
             latest.value("cpu", Quantity.CPU_USE),
-            tuple(each for each in history if math.isfinite(each)),
+            thinned([each for each in history if math.isfinite(each)], FOOTER_POINTS),
         )
+
+
+def thinned(values: Sequence[float], n_most: int) -> tuple[float, ...]:
+    """At most `n_most` of the values, evenly spread, the last one among them: a small curve shows no more."""
+    step = -(-len(values) // n_most) if values else 1
+    return tuple(values[len(values) - 1 :: -step][::-1]) if values else ()
 
 
 def with_axes(lines: Sequence[Line]) -> tuple[Line, ...]:
