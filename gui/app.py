@@ -107,9 +107,18 @@ def why_no_window(environment: Mapping[str, str], platform: str, pyside: str | N
     if platform.startswith("linux") and not has_display:
         return (
             "There is no display here (neither DISPLAY nor WAYLAND_DISPLAY is set), so no window can be opened.\n"
-            'Without one, ask in the terminal:  main.py chat MODEL --prompt "Hello"'
+            f'Without one, ask in the terminal:  {own_command()} chat MODEL --prompt "Hello"'
         )
     return ""
+
+
+def own_command() -> str:
+    """How this program is started in a terminal, as it can be typed: with the Python that has its packages."""
+    if Path(sys.argv[0]).name != "main.py":
+        return "llamarium"
+    python = Path(sys.executable)
+    here = Path.cwd()
+    return f"{python.relative_to(here) if python.is_relative_to(here) else python} main.py"
 
 
 def wanted_theme(paths: Paths) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication, QKeySequence
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui.actions import Action, ActionRegistry, group_text
+from gui.actions import Action, ActionRegistry, group_text, keys_text
 from gui.icons import Icons
 from gui.panels.settings import about
 from gui.panels.settings.presenter import EngineLine, Place, PlaceRow
@@ -100,8 +100,12 @@ class KeyboardPart(QWidget):
     def refresh(self) -> None:
         """The actions that there are now and that have all words of the search."""
         words = self.search.text().casefold().split()
-        rows = [self._row(each) for each in self._actions.all()]
-        kept = [row for row in rows if all(word in " ".join(c.text for c in row).casefold() for word in words)]
+        kept = []
+        for action in self._actions.all():
+            row = self._row(action)
+            said = " ".join((*(cell.text for cell in row), *action.keys)).casefold()  # "ctrl k" and "ctrl+k" find it
+            if all(word in said for word in words):
+                kept.append(row)
         self.table.set_rows(kept)
         self.table.setVisible(bool(kept))
         self.nothing.setVisible(not kept)
@@ -109,8 +113,7 @@ class KeyboardPart(QWidget):
 
     @staticmethod
     def _row(action: Action) -> tuple[Cell, ...]:
-        native = QKeySequence.SequenceFormat.NativeText
-        keys = ", ".join(QKeySequence(each).toString(native) for each in action.keys)
+        keys = ", ".join(keys_text((each,)) for each in action.keys)
         group = group_text(action.group)
         tip = action.help or action.text
         return Cell(action.text, action.text.casefold(), tip), Cell(group, group), Cell(keys, keys or None)
