@@ -6,50 +6,22 @@ state of the run is not disturbed.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 from typing import Any
 
-import llama_cpp.llama_cpp as llama
 import numpy as np
 import numpy.typing as npt
 
-from engine.sampling.chain import Chain
+from engine.sampling.chain import DRAW, Chain
 from engine.wire.messages import StageView, TokenChance
-from engine.worker.binding import SamplerChain, Vocabulary
+from engine.worker.binding import Vocabulary
+from engine.worker.samplers import Candidates, SamplerChain, check_logits
 from engine.worker.session import Session
-
-_CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
-
-
-class Candidates:
-    """llama.cpp's candidate array over a NumPy buffer, so that its samplers can work on it: [n] of (id, logit, p)."""
-
-    def __init__(self, logits_v: npt.NDArray[np.float32]) -> None:
-        self.rows = np.zeros(len(logits_v), dtype=_CANDIDATE)
-        self.rows["id"] = np.arange(len(logits_v), dtype=np.int32)
-        self.rows["logit"] = logits_v
-        pointer = self.rows.ctypes.data_as(llama.llama_token_data_p)
-        self.array = llama.llama_token_data_array(pointer, len(logits_v), -1, False)
-
-    def apply(self, sampler: Any) -> None:
-        """Let a native sampler (or a chain of them) work on the array in place."""
-        llama.llama_sampler_apply(sampler, ctypes.byref(self.array))
-
-    def left(self) -> npt.NDArray[Any]:
-        """The candidates that are left, in llama.cpp's present order."""
-        return self.rows[: self.array.size]
-
-    @property
-    def selected(self) -> int | None:
-        """The id of the token that a drawing stage picked."""
-        return int(self.rows["id"][self.array.selected]) if self.array.selected >= 0 else None
 
 
 def logits_of(session: Session) -> npt.NDArray[np.float32]:
     """A copy of the last token's logits, float32 [n_vocab]."""
-    pointer = session.logits_pointer()
-    return np.ctypeslib.as_array(pointer, shape=(session.vocab.n_vocab,)).copy()
+    return session.logits().copy()
 
 
 def probabilities(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
@@ -84,6 +56,7 @@ def stage_views(
     seed: int,
     history: Sequence[int],
     n_top: int,
+    answer: Sequence[int] = (),
 ) -> tuple[tuple[StageView, ...], TokenChance]:
     """What each active stage leaves, and the token that the last one draws.
 
@@ -91,31 +64,36 @@ def stage_views(
         logits_v: float32 [n_vocab].
         chain: the chain; stages that change nothing are not in the result.
         seed: of the draw.
-        history: the tokens before, for stages with a memory.
+        history: the tokens before, for stages with a memory: the prompt, and what follows it.
         n_top: how many of the likeliest tokens each view lists.
+        answer: those at the end of `history` that belong to the answer, for a grammar.
+
+    Raises:
+        KnownError: the logits are no numbers, a stage leaves nothing, or the chain does not fit the model.
     """
+    check_logits(logits_v)
     before = probabilities(logits_v)
     candidates = Candidates(logits_v)
     views: list[StageView] = []
-    calls = chain.native_calls(seed)
-    keys = [each.key for each in chain.active()]
-    for place, call in enumerate(calls):
-        native = SamplerChain([call], n_vocab=session.vocab.n_vocab, n_ctx=session.n_ctx)
-        native.accept(history)
-        candidates.apply(native.pointer)
-        native.close()
-        if place < len(calls) - 1:
-            key = keys[place] if place < len(keys) else call.name
-            views.append(_view(key, candidates.left(), before, session.vocab, n_top))
+    vocab = session.vocab
+    for key, calls in chain.native_stages(seed):
+        native = SamplerChain(calls, n_vocab=vocab.n_vocab, n_ctx=session.n_ctx, vocab=vocab)
+        try:
+            native.accept(history)
+            native.accept_answer(answer)
+            native.apply(candidates)
+        finally:
+            native.close()
+        if key != DRAW:
+            views.append(_view(key, candidates.left(), before, vocab, n_top))
     left = candidates.left()
     p = probabilities(left["logit"])
     picked = candidates.selected
     place = int(np.flatnonzero(left["id"] == picked)[0])
-    greedy = calls[-1].name.endswith("greedy")
     chance = TokenChance(
         int(left["id"][place]), session.vocab.piece(int(left["id"][place]), special=True), float(p[place])
     )
-    if greedy:
+    if chain.is_greedy:
         chance = TokenChance(chance.id, chance.piece, 1.0)
     return tuple(views), chance
 
