@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -57,6 +58,8 @@ class Field:
         special: spelled-out meanings of single values, as (value, text) pairs: (0, "model's own").
         advanced: folded away in forms until asked for.
         log_scale: the slider moves in powers (contexts, batch sizes).
+        pattern, pattern_hint: a regular expression that the whole text, or each text of a list, must match, and what to
+            write instead when it does not; "" takes any text.
     """
 
     key: str
@@ -75,6 +78,8 @@ class Field:
     special: tuple[tuple[Value, str], ...] = ()
     advanced: bool = False
     log_scale: bool = False
+    pattern: str = ""
+    pattern_hint: str = ""
 
     def check(self, value: object) -> Value:
         """The value in this field's type, or `FieldError`. Accepts 1 for 1.0, never True for 1."""
@@ -104,11 +109,11 @@ class Field:
                 raise self._refuse(value, "use one of " + ", ".join(self.choices))
             case FieldKind.TEXT:
                 if isinstance(value, str):
-                    return value
+                    return self._matching(value)
                 raise self._refuse(value, "use text")
             case FieldKind.TEXT_LIST:
                 if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
-                    return tuple(str(item) for item in value)
+                    return tuple(self._matching(str(item)) for item in value)
                 raise self._refuse(value, "use a list of texts")
 
     def parse(self, text: str) -> Value:
@@ -133,7 +138,7 @@ class Field:
                     raise self._refuse(text, f"use {noun}{self._range_text()}") from None
                 return self.check(number)
             case FieldKind.TEXT_LIST:
-                return tuple(line for line in text.split("\n") if line)
+                return tuple(self._matching(line) for line in text.split("\n") if line)
             case FieldKind.CHOICE | FieldKind.TEXT:
                 return self.check(text if self.kind is FieldKind.TEXT else stripped)
 
@@ -157,6 +162,11 @@ class Field:
     def flag(self) -> str:
         """The command-line flag: `--n-ctx` for `n_ctx`."""
         return "--" + self.key.replace("_", "-")
+
+    def _matching(self, text: str) -> str:
+        if self.pattern and re.fullmatch(self.pattern, text) is None:
+            raise self._refuse(text, self.pattern_hint)
+        return text
 
     def _in_range(self, value: int | float) -> int | float:
         if self.minimum is not None and value < self.minimum:

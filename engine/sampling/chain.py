@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.base.errors import BugError, KnownError
 from engine.base.fields import Field, FieldError, Value
-from engine.sampling.stage import Candidates, NativeCall, Stage, Values
+from engine.sampling.stage import Candidates, Lexicon, NativeCall, Stage, Values
 from engine.sampling.stages import STAGES, stage_named
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Link:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", MappingProxyType(self.stage.fields.checked(self.values)))
+        self.stage.check(self.values)
 
     @property
     def stage(self) -> Stage:
@@ -86,11 +87,17 @@ class StageResult:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The stages in their order. No stage stands twice."""
+    """The stages in their order. No stage stands twice.
+
+    Stages that draw the token themselves stand last, wherever they were put: nothing can follow a draw. If several of
+    them are switched on, the first draws.
+    """
 
     links: tuple[Link, ...]
 
     def __post_init__(self) -> None:
+        links = sorted(self.links, key=lambda each: each.stage.draws)  # stable: the rest keeps its order
+        object.__setattr__(self, "links", tuple(links))
         keys = self.keys()
         for key in keys:
             if keys.count(key) > 1:
@@ -122,13 +129,30 @@ class Chain:
                 yield link.stage, each
 
     def active(self) -> tuple[Link, ...]:
-        """The links that change something: switched on and not neutral."""
-        return tuple(each for each in self.links if each.is_active)
+        """The links that change something: switched on and not neutral, and of those that draw only the first."""
+        active = [each for each in self.links if each.is_active]
+        drawing = [each for each in active if each.stage.draws]
+        return tuple(each for each in active if each not in drawing[1:])
 
     @property
     def is_greedy(self) -> bool:
-        """Whether the most likely token is always taken, so that the seed does not matter."""
+        """Whether the most likely token of what is left is always taken."""
         return any(each.is_greedy for each in self.links)
+
+    @property
+    def draws_itself(self) -> bool:
+        """Whether one of the stages draws the token (Mirostat, adaptive-p) in the place of the plain draw."""
+        return not self.is_greedy and any(each.stage.draws for each in self.active())
+
+    @property
+    def uses_seed(self) -> bool:
+        """Whether another seed can give another token."""
+        return not self.is_greedy or any(each.stage.uses_seed for each in self._before_greedy())
+
+    @property
+    def needs_vocabulary(self) -> bool:
+        """Whether `reference` is exact only with the model's tokens."""
+        return any(each.stage.reference_with is not None for each in self.active())
 
     def changed_fields(self) -> dict[str, Value]:
         """The values that differ from their field's default, by field key. Order and switches are not in it."""
@@ -142,7 +166,8 @@ class Chain:
         if self.is_greedy:
             parts = [each.stage.describe(each.values) for each in self._before_greedy()]
             return " → ".join([*parts, "greedy"])
-        return " → ".join([*(each.stage.describe(each.values) for each in self.active()), "draw"])
+        end = () if self.draws_itself else ("draw",)
+        return " → ".join([*(each.stage.describe(each.values) for each in self.active()), *end])
 
     # -- changing it: each of these makes a new chain
 
@@ -153,12 +178,25 @@ class Chain:
             replace(link, values={**link.values, field_key: link.stage.fields[field_key].check(value)})
         )
 
+    def with_values(self, values: Mapping[str, object]) -> Chain:
+        """The chain with several fields' values changed at once; `FieldError` as for one."""
+        chain = self
+        for link in self.links:
+            mine = {key: link.stage.fields[key].check(value) for key, value in values.items() if key in link.values}
+            chain = chain._replaced(replace(link, values={**link.values, **mine})) if mine else chain
+        for key in values:
+            self._link_with(key)
+        return chain
+
     def with_enabled(self, key: str, enabled: bool) -> Chain:
         """The chain with one stage switched on or off; its values are kept."""
         return self._replaced(replace(self.link(key), enabled=enabled))
 
     def moved(self, key: str, index: int) -> Chain:
-        """The chain with one stage at another place. An index past either end means that end."""
+        """The chain with one stage at another place. An index past either end means that end.
+
+        Stages that draw stay behind all others.
+        """
         link = self.link(key)
         others = [each for each in self.links if each.key != key]
         others.insert(min(max(index, 0), len(others)), link)
@@ -178,23 +216,34 @@ class Chain:
 
         A greedy chain keeps only what can still change which token is the most likely.
         """
+        return tuple(call for _key, calls in self.native_stages(seed) for call in calls)
+
+    def native_stages(self, seed: int) -> tuple[tuple[str, tuple[NativeCall, ...]], ...]:
+        """The same by stage: each stage's key with its samplers. A plain draw or greedy choice at the end is `DRAW`."""
         if not 0 <= seed <= HIGHEST_SEED:
             raise BugError(f"seed {seed} is not a number from 0 to {HIGHEST_SEED}")
+        links = self._before_greedy() if self.is_greedy else self.active()
+        stages = tuple((each.key, each.stage.calls(each.values, seed)) for each in links)
         if self.is_greedy:
-            stages = [each.stage.native(each.values) for each in self._before_greedy()]
-            return (*stages, NativeCall("llama_sampler_init_greedy"))
-        stages = [each.stage.native(each.values) for each in self.active()]
-        return (*stages, NativeCall("llama_sampler_init_dist", (seed,)))
+            return (*stages, (DRAW, (NativeCall("llama_sampler_init_greedy"),)))
+        if self.draws_itself:
+            return stages
+        return (*stages, (DRAW, (NativeCall("llama_sampler_init_dist", (seed,)),)))
 
-    def reference(self, logits_v: NDArray[np.float32], history: Sequence[int] = ()) -> tuple[StageResult, ...]:
+    def reference(
+        self, logits_v: NDArray[np.float32], history: Sequence[int] = (), lexicon: Lexicon | None = None
+    ) -> tuple[StageResult, ...]:
         """What each stage leaves, computed in NumPy: first `RAW`, then the active stages in order, last `DRAW`.
 
         Args:
             logits_v: the model's logits [n_vocab]; not changed.
             history: the accepted tokens, oldest first.
+            lexicon: the model's tokens, for the stages that need them (`needs_vocabulary`); without it those show
+                what can be said without.
 
         `DRAW` has the survivors only; the softmax of their logits is what the token is drawn from. `KnownError` when
-        the logits are no distribution (NaN, plus infinity, nothing above minus infinity).
+        the logits are no distribution (NaN, plus infinity, nothing above minus infinity), and when a stage leaves
+        nothing to draw.
         """
         import numpy as np
 
@@ -209,7 +258,12 @@ class Chain:
         raw_v = candidates.probabilities()
         results = [_result(RAW, candidates, raw_v)]
         for link in self.active():
-            candidates = link.stage.reference(candidates, link.values, history)
+            if lexicon is not None and link.stage.reference_with is not None:
+                candidates = link.stage.reference_with(candidates, link.values, history, lexicon)
+            else:
+                candidates = link.stage.reference(candidates, link.values, history)
+            if len(candidates.survivors()) == 0:
+                raise nothing_left(link.stage)
             results.append(_result(link.key, candidates, raw_v))
         results.append(replace(results[-1], key=DRAW, candidates=candidates.survivors()))
         return tuple(results)
@@ -283,6 +337,15 @@ class Chain:
         while before and before[-1].stage.keeps_top:
             before.pop()
         return tuple(before)
+
+
+def nothing_left(stage: Stage) -> KnownError:
+    """What to tell when a stage has left no token that could be drawn."""
+    return KnownError(
+        "The samplers leave no token that could come next",
+        value=stage.label,
+        next_step="loosen this sampler, move it before those that cut, or switch it off",
+    )
 
 
 def _result(key: str, candidates: Candidates, raw_v: NDArray[np.float64]) -> StageResult:

@@ -10,7 +10,7 @@ import ctypes
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ import llama_cpp
 import llama_cpp.llama_cpp as llama
 
 from engine.base.fields import Value
-from engine.sampling.stage import Given, NativeCall
 from engine.wire.messages import DeviceInfo, DeviceKind
 
 FLASH_ATTN = {"auto": -1, "off": 0, "on": 1}
@@ -192,6 +191,8 @@ class Vocabulary:
         self.n_vocab: int = llama.llama_vocab_n_tokens(self.pointer)
         self.bos: int = llama.llama_vocab_bos(self.pointer)
         self.eos: int = llama.llama_vocab_eos(self.pointer)
+        eot: int = llama.llama_vocab_eot(self.pointer)
+        self.end: int = eot if eot >= 0 else self.eos
         self.adds_bos: bool = llama.llama_vocab_get_add_bos(self.pointer)
         self._pieces: dict[int, bytes] = {}
         self._buffer = ctypes.create_string_buffer(256)
@@ -239,36 +240,6 @@ class Vocabulary:
     def ends(self) -> list[int]:
         """Every token that ends an answer."""
         return [token for token in range(self.n_vocab) if llama.llama_vocab_is_eog(self.pointer, token)]
-
-
-class SamplerChain:
-    """A native sampler chain, made from the calls that the stages name. Freed by `close`."""
-
-    def __init__(self, calls: Iterable[NativeCall], *, n_vocab: int, n_ctx: int, banned: Sequence[int] = ()) -> None:
-        """Args: `banned` are tokens that are never drawn; sizes in tokens, for the stages that ask for them."""
-        params = llama.llama_sampler_chain_default_params()
-        params.no_perf = True
-        self.pointer = llama.llama_sampler_chain_init(params)
-        if banned:
-            biases = (llama.llama_logit_bias * len(banned))()
-            for bias, token in zip(biases, banned, strict=True):
-                bias.token, bias.bias = token, float("-inf")
-            llama.llama_sampler_chain_add(
-                self.pointer, llama.llama_sampler_init_logit_bias(n_vocab, len(banned), biases)
-            )
-        given = {Given.N_VOCAB: n_vocab, Given.N_CTX: n_ctx}
-        for call in calls:
-            llama.llama_sampler_chain_add(self.pointer, getattr(llama, call.name)(*call.filled(given)))
-
-    def accept(self, tokens: Iterable[int]) -> None:
-        """Tell the stages with a memory (penalties) what stands before."""
-        for token in tokens:
-            llama.llama_sampler_accept(self.pointer, token)
-
-    def close(self) -> None:
-        if self.pointer:
-            llama.llama_sampler_free(self.pointer)
-            self.pointer = None
 
 
 def engine_text() -> str:

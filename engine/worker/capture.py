@@ -9,56 +9,22 @@ they are faster).
 
 from __future__ import annotations
 
-import ctypes
 import math
 from collections.abc import Sequence
-from typing import Any
 
-import llama_cpp.llama_cpp as llama
 import numpy as np
 import numpy.typing as npt
 
-from engine.base.errors import KnownError
-from engine.sampling.chain import Chain
+from engine.sampling.chain import DRAW, Chain
 from engine.sampling.stage import NativeCall
 from engine.wire.messages import StageView, TokenChance
-from engine.worker.binding import SamplerChain, Vocabulary
+from engine.worker.binding import Vocabulary
+from engine.worker.samplers import Candidates, SamplerChain, unusable
 from engine.worker.session import Session
 
-_CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 _BLOCK = 256
 
 Floats = npt.NDArray[np.float32]
-
-
-class Candidates:
-    """llama.cpp's candidate array over a NumPy buffer, so that its samplers can work on it: [n] of (id, logit, p)."""
-
-    def __init__(self, n_vocab: int) -> None:
-        self._ids = np.arange(n_vocab, dtype=np.int32)
-        self.rows = np.zeros(n_vocab, dtype=_CANDIDATE)
-        pointer = self.rows.ctypes.data_as(llama.llama_token_data_p)
-        self.array = llama.llama_token_data_array(pointer, n_vocab, -1, False)
-        self._reference = ctypes.byref(self.array)
-
-    def fill(self, logits_v: Floats) -> None:
-        """Begin anew with the whole vocabulary: logits float32 [n_vocab], copied."""
-        self.rows["id"] = self._ids
-        self.rows["logit"] = logits_v
-        self.array.size, self.array.selected, self.array.sorted = len(self._ids), -1, False
-
-    def apply(self, sampler: Any) -> None:
-        """Let a native sampler (or a chain of them) work on the array in place."""
-        llama.llama_sampler_apply(sampler, self._reference)
-
-    def left(self) -> npt.NDArray[Any]:
-        """The candidates that are left, in llama.cpp's present order."""
-        return self.rows[: self.array.size]
-
-    @property
-    def selected(self) -> int | None:
-        """The place, among those that are left, of the token that a drawing stage picked."""
-        return int(self.array.selected) if self.array.selected >= 0 else None
 
 
 class Weights:
@@ -96,20 +62,23 @@ class Place:
 
     Attributes:
         tokens: what stands before.
+        n_answer: how many of them, at the end, belong to the answer: what a grammar has read so far.
         logits_v: float32 [n_vocab].
     """
 
-    def __init__(self, vocab: Vocabulary, n_ctx: int, tokens: Sequence[int], logits_v: Floats) -> None:
-        self._vocab, self._n_ctx = vocab, n_ctx
+    def __init__(
+        self, vocab: Vocabulary, n_ctx: int, tokens: Sequence[int], logits_v: Floats, *, n_answer: int = 0
+    ) -> None:
+        self._vocab, self._n_ctx, self.n_answer = vocab, n_ctx, n_answer
         self.tokens, self.logits_v = tuple(tokens), logits_v
         self._raw = Weights(logits_v)
         self.entropy_bits = self._raw.entropy_bits()
-        self._candidates = Candidates(len(logits_v))
+        self._candidates = Candidates(logits_v)
 
     @classmethod
-    def at_end(cls, session: Session, tokens: Sequence[int]) -> Place:
+    def at_end(cls, session: Session, tokens: Sequence[int], *, n_answer: int = 0) -> Place:
         """The place after `tokens`, which the session has just computed."""
-        return cls(session.vocab, session.n_ctx, tokens, logits_of(session))
+        return cls(session.vocab, session.n_ctx, tokens, logits_of(session), n_answer=n_answer)
 
     def raw_top(self, n_top: int) -> tuple[TokenChance, ...]:
         """The likeliest tokens before any stage, likeliest first."""
@@ -132,42 +101,29 @@ class Place:
         candidates = self._candidates
         candidates.fill(self.logits_v)
         views: list[StageView] = []
-        calls, links = chain.native_calls(seed), chain.active()
-        for place, call in enumerate(calls):
-            link = links[place] if place < len(links) else None
-            key = link.key if link is not None else call.name
-            self._apply(call, with_history=link is not None and link.stage.uses_history)
-            refuse_emptiness(candidates, key)
-            if place < len(calls) - 1:
+        for key, calls in chain.native_stages(seed):
+            self._apply(calls)
+            if key != DRAW:
                 views.append(self._view(key, n_top))
-        picked = candidates.selected
-        assert picked is not None, calls[-1].name
-        left = candidates.left()
-        token = int(left["id"][picked])
-        if chain.is_greedy:
-            return tuple(views), TokenChance(token, self._piece(token), 1.0)
-        return tuple(views), TokenChance(token, self._piece(token), Weights(left["logit"].copy()).p(picked))
+        picked, place = candidates.selected, candidates.selected_place
+        assert picked is not None, chain.describe()
+        assert place is not None
+        p = 1.0 if chain.is_greedy else Weights(candidates.left()["logit"].copy()).p(place)
+        return tuple(views), TokenChance(picked, self._piece(picked), p)
 
     def survivors(self, chain: Chain, seed: int) -> Candidates:
         """What the whole chain leaves before a token is drawn; valid until the next question to this place."""
-        calls = chain.native_calls(seed)
-        native = SamplerChain(cutting_calls(calls), n_vocab=self._vocab.n_vocab, n_ctx=self._n_ctx)
-        try:
-            if any(each.stage.uses_history for each in chain.active()):
-                native.accept(self.tokens)
-            self._candidates.fill(self.logits_v)
-            self._candidates.apply(native.pointer)
-        finally:
-            native.close()
-        refuse_emptiness(self._candidates, chain.describe())
+        self._candidates.fill(self.logits_v)
+        self._apply(cutting_calls(chain.native_calls(seed)))
         return self._candidates
 
-    def _apply(self, call: NativeCall, *, with_history: bool) -> None:
-        native = SamplerChain([call], n_vocab=self._vocab.n_vocab, n_ctx=self._n_ctx)
+    def _apply(self, calls: Sequence[NativeCall]) -> None:
+        native = SamplerChain(calls, n_vocab=self._vocab.n_vocab, n_ctx=self._n_ctx, vocab=self._vocab)
         try:
-            if with_history:
-                native.accept(self.tokens)
-            self._candidates.apply(native.pointer)
+            native.accept(self.tokens)
+            if self.n_answer:
+                native.accept_answer(self.tokens[-self.n_answer :])
+            native.apply(self._candidates)
         finally:
             native.close()
 
@@ -199,24 +155,9 @@ def cutting_calls(calls: Sequence[NativeCall]) -> tuple[NativeCall, ...]:
     return tuple(calls[:-1]) if calls[-1].name == "llama_sampler_init_dist" else tuple(calls)
 
 
-def refuse_emptiness(candidates: Candidates, key: str) -> None:
-    """Raise `KnownError` when no token is left that could be drawn."""
-    left = candidates.left()["logit"]
-    if not left.size or float(left.max()) == -math.inf:
-        raise KnownError(
-            "The sampler chain leaves no token to draw", value=key, next_step="loosen this stage, or switch it off"
-        )
-
-
 def logits_of(session: Session) -> Floats:
-    """A copy of the last token's logits, float32 [n_vocab]. Raises `KnownError` where the engine keeps them."""
-    pointer = session.logits_pointer()
-    if not pointer:
-        raise KnownError(
-            "The engine has drawn this token on its device and kept the scores there",
-            next_step="switch backend sampling off to look at distributions",
-        )
-    return np.ctypeslib.as_array(pointer, shape=(session.vocab.n_vocab,)).copy()
+    """A copy of the last token's logits, float32 [n_vocab]."""
+    return session.logits().copy()
 
 
 def top_places(values: Floats, n_top: int) -> npt.NDArray[np.intp]:
@@ -244,9 +185,5 @@ def top_places(values: Floats, n_top: int) -> npt.NDArray[np.intp]:
 def _highest(logits: Floats) -> float:
     highest = float(np.max(logits, initial=-np.inf))  # NaN if any is NaN
     if not math.isfinite(highest):
-        raise KnownError(
-            "The model's scores for the next token are not usable",
-            value=f"highest score {highest}",
-            next_step="try another quantization of this model, or another device",
-        )
+        raise unusable()
     return highest

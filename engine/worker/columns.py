@@ -20,11 +20,11 @@ from engine.wire.messages import (
     SampledMany,
     SampleMany,
 )
-from engine.worker.binding import SamplerChain
 from engine.worker.capture import Floats
 from engine.worker.control import Control
 from engine.worker.laboratory import LabContext, Size, n_outputs_that_fit
 from engine.worker.prompting import Prepared
+from engine.worker.samplers import SamplerChain
 from engine.worker.session import Aborted, Session
 from engine.worker.writers import BestPathWriter, Bounds, ContrastWriter, StepWriter, Writer, distinct
 from engine.worker.writing import chain_of, draw_seed
@@ -174,9 +174,8 @@ def _writer(
             return ContrastWriter(vocab, bounds, seqs, column.alpha, states)
         case ColumnKind.CHAIN:
             chain = chain_of(column.chain)
-            native = SamplerChain(chain.native_calls(seed), n_vocab=vocab.n_vocab, n_ctx=session.n_ctx)
-            if any(link.stage.uses_history for link in chain.active()):
-                native.accept(prompt)
+            native = SamplerChain(chain.native_calls(seed), n_vocab=vocab.n_vocab, n_ctx=session.n_ctx, vocab=vocab)
+            native.accept(prompt)
             return StepWriter(vocab, bounds, seqs[0], native)
 
 

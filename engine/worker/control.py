@@ -61,14 +61,14 @@ class Control:
             links, self.chain = self.chain, None
         return links
 
-    def answer_peeks(self, session: Session, history: Sequence[int], seed: int) -> None:
+    def answer_peeks(self, session: Session, history: Sequence[int], n_answer: int, seed: int) -> None:
         """Answer whoever wants to look at the place where the run now is, from the session's logits."""
         if not self.peeks:
             return
         with self.lock:
             peeks, self.peeks = self.peeks, []
         for each in peeks:
-            answer_peek(session, each, history, seed, self.emit)
+            answer_peek(session, each, history, n_answer, seed, self.emit)
 
     # ---- the reading thread ---------------------------------------------------------------------------------
 

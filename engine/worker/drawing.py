@@ -16,8 +16,9 @@ import numpy as np
 from engine.base.errors import KnownError
 from engine.sampling.stage import NativeCall
 from engine.wire.messages import Draw, Drawn, TokenCount
-from engine.worker.binding import SamplerChain, Vocabulary
+from engine.worker.binding import Vocabulary
 from engine.worker.capture import Place, Weights
+from engine.worker.samplers import SamplerChain
 from engine.worker.session import Aborted
 from engine.worker.writing import chain_of, draw_seed
 
@@ -43,8 +44,8 @@ def draw(vocab: Vocabulary, place: Place, command: Draw, is_cancelled: Callable[
     candidates = place.survivors(chain, seed)
     left = candidates.left()
     if chain.is_greedy:
-        assert candidates.selected is not None
-        left = left[candidates.selected : candidates.selected + 1]
+        assert candidates.selected_place is not None
+        left = left[candidates.selected_place : candidates.selected_place + 1]
     ids, logits = left["id"].copy(), left["logit"].copy()
     alive = np.flatnonzero(logits > -np.inf)
     ids, logits = ids[alive], logits[alive]
@@ -66,7 +67,7 @@ def draw(vocab: Vocabulary, place: Place, command: Draw, is_cancelled: Callable[
                 candidates.apply(native.pointer)
                 picked = candidates.selected
                 assert picked is not None
-                counts[order[int(candidates.rows["id"][picked])]] += 1
+                counts[order[picked]] += 1
         finally:
             native.close()
     shown = np.flatnonzero((counts > 0) | (p > 1.0 / command.n_draws))

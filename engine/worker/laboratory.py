@@ -23,6 +23,7 @@ import numpy.typing as npt
 from engine.base.errors import KnownError, Remedy, RemedyKind
 from engine.hardware.ram import ram_now
 from engine.wire.messages import ModelFacts
+from engine.worker.samplers import SamplerChain
 from engine.worker.session import DECODE_ABORTED, DECODE_NO_ROOM, DECODE_OK, Aborted, Session
 
 MIB = 1024 * 1024
@@ -155,9 +156,9 @@ class LabContext:
             )
         return np.ctypeslib.as_array(pointer, shape=(self._n_embd,))
 
-    def sample(self, sampler: Any, place: int) -> int:
+    def sample(self, chain: SamplerChain, place: int) -> int:
         """The token that a native chain draws from the logits at this place; the chain remembers it."""
-        return int(llama.llama_sampler_sample(sampler, self.pointer, place))
+        return chain.sample(self.pointer, place)
 
     # ---- sequences --------------------------------------------------------------------------------------------
 

@@ -15,15 +15,23 @@ from engine.worker.session import Session
 from engine.worker.writing import chain_of
 
 
-def answer_peek(session: Session, peek: Peek, history: Sequence[int], seed: int, emit: Callable[[Event], None]) -> None:
+def answer_peek(
+    session: Session,
+    peek: Peek,
+    history: Sequence[int],
+    n_answer: int,
+    seed: int,
+    emit: Callable[[Event], None],
+) -> None:
     """Say what may come next, from the logits that the session holds. What is wrong with the question fails it alone.
 
     Args:
         history: every token before this place, prompt and answer.
+        n_answer: how many of them, at the end, a grammar of this run has read.
         seed: of the draw that is shown.
     """
     try:
-        place = Place.at_end(session, history)
+        place = Place.at_end(session, history, n_answer=n_answer)
         stages, picked = place.stage_views(chain_of(peek.chain), seed, peek.n_top)
         emit(NextTaken(peek.request_id, place.raw_top(peek.n_top), place.entropy_bits, stages, picked))
     except KnownError as error:

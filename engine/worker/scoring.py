@@ -2,7 +2,8 @@
 
 The text is computed in chunks with logits for every token of a chunk. The chain is llama.cpp's own, one for the whole
 text, which is told each token in turn; so penalties see what stands before each place. Stages that change with what
-they draw themselves (mirostat) have nothing to go by here and stay at their beginning.
+they draw themselves (mirostat) have nothing to go by here and stay at their beginning; a grammar is left out, since
+the text may have been written without it.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import numpy.typing as npt
 
 from engine.base.errors import KnownError
 from engine.sampling.chain import Chain
+from engine.sampling.stage import Memory
 from engine.wire.messages import Event, Score, Scored, TokenOption, TokensScored, TokenTrace
-from engine.worker.binding import SamplerChain
-from engine.worker.capture import Candidates, Floats, Weights, cutting_calls, refuse_emptiness, top_places
+from engine.worker.capture import Floats, Weights, cutting_calls, top_places
 from engine.worker.control import Control
 from engine.worker.laboratory import LabContext, Size, n_outputs_that_fit
+from engine.worker.samplers import Candidates, SamplerChain
 from engine.worker.session import Aborted, Session
 from engine.worker.writing import chain_of, draw_seed
 
@@ -91,16 +93,14 @@ class _Tracer:
     def __init__(self, session: Session, chain: Chain, n_top: int) -> None:
         self._piece, self._n_top, self._chain = session.vocab.piece, n_top, chain
         n_vocab = session.vocab.n_vocab
-        calls = cutting_calls(chain.native_calls(draw_seed(-1)))
-        self._native = SamplerChain(calls, n_vocab=n_vocab, n_ctx=session.n_ctx)
-        self._remembers = any(each.stage.uses_history for each in chain.active())
+        calls = [each for each in cutting_calls(chain.native_calls(draw_seed(-1))) if each.memory is not Memory.ANSWER]
+        self._native = SamplerChain(calls, n_vocab=n_vocab, n_ctx=session.n_ctx, vocab=session.vocab)
         self._changes = bool(calls)
-        self._candidates = Candidates(n_vocab)
+        self._candidates = Candidates(np.zeros(n_vocab, dtype=np.float32))
         self._chain_p_v = np.zeros(n_vocab, dtype=np.float64)
 
     def accept(self, tokens: Sequence[int]) -> None:
-        if self._remembers:
-            self._native.accept(tokens)
+        self._native.accept(tokens)
 
     def trace(self, logits_v: Floats, token: int) -> tuple[TokenTrace, float]:
         """What was known where `token` came, and the natural log of its probability; then it counts as history."""
@@ -127,12 +127,10 @@ class _Tracer:
 
     def _after_chain(self, logits_v: Floats, wanted: npt.NDArray[np.intp]) -> list[float]:
         self._candidates.fill(logits_v)
-        self._candidates.apply(self._native.pointer)
-        refuse_emptiness(self._candidates, self._chain.describe())
+        self._native.apply(self._candidates)
         left = self._candidates.left()
         if self._chain.is_greedy:
-            selected = self._candidates.selected
-            picked = None if selected is None else int(left["id"][selected])
+            picked = self._candidates.selected
             return [1.0 if each == picked else 0.0 for each in wanted.tolist()]
         ids, weights = left["id"].copy(), Weights(left["logit"].copy())
         # One table for the whole vocabulary, written and wiped where something is left: no search for each token.

@@ -15,14 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import llama_cpp.llama_cpp as llama
+import numpy as np
+import numpy.typing as npt
 import psutil
 
 from engine.base.errors import KnownError, Remedy, RemedyKind
 from engine.base.fields import Value
 from engine.gguf.card import Card, ModelKind
 from engine.wire.messages import BufferUse, MemoryUse, ModelFacts
-from engine.worker.binding import AbortFlag, Ggml, NativeLog, SamplerChain, Vocabulary, context_params, model_params
+from engine.worker.binding import AbortFlag, Ggml, NativeLog, Vocabulary, context_params, model_params
 from engine.worker.breakdown import read_breakdown
+from engine.worker.samplers import SamplerChain
 
 DECODE_OK, DECODE_NO_ROOM, DECODE_ABORTED = 0, 1, 2
 
@@ -131,8 +134,12 @@ class Session:
         self.n_steps += 1
 
     def sample(self, chain: SamplerChain) -> int:
-        """The next token, picked by the chain from the last logits; the chain remembers it."""
-        return int(llama.llama_sampler_sample(chain.pointer, self._context, -1))
+        """The next token, picked by the chain from the last logits; the chain remembers it. May raise `KnownError`."""
+        return chain.sample(self._context)
+
+    def logits(self) -> npt.NDArray[np.float32]:
+        """The last token's logits where they lie: float32 [n_vocab], valid until the next call of the engine."""
+        return np.ctypeslib.as_array(self.logits_pointer(), shape=(self.vocab.n_vocab,))
 
     def logits_pointer(self) -> Any:
         """The last token's logits: float32 [n_vocab], valid until the next call of the engine."""

@@ -19,9 +19,10 @@ import numpy as np
 
 from engine.chat.stream import StopMatcher
 from engine.wire.messages import FinishReason
-from engine.worker.binding import SamplerChain, Vocabulary
+from engine.worker.binding import Vocabulary
 from engine.worker.capture import Floats, Weights, top_places
 from engine.worker.laboratory import LabContext
+from engine.worker.samplers import SamplerChain
 
 Wish = tuple[int, int, int]
 """A token to compute: its sequence, its id, its position."""
@@ -106,7 +107,7 @@ class StepWriter:
 
     def go_on(self, lab: LabContext, first: int) -> None:
         logits_v = lab.logits(first)
-        token = int(logits_v.argmax()) if self._chain is None else lab.sample(self._chain.pointer, first)
+        token = int(logits_v.argmax()) if self._chain is None else lab.sample(self._chain, first)
         self.tokens.append(token)
         self.logprob += Weights(logits_v).log_p(token)
         if self._vocab.is_end(token):

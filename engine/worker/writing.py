@@ -15,6 +15,7 @@ from typing import Protocol
 from engine.chat.stream import StopMatcher
 from engine.chat.template import Templates
 from engine.sampling.chain import HIGHEST_SEED, Chain
+from engine.sampling.stage import Memory, NativeCall, Schema
 from engine.wire.messages import (
     ChainLink,
     Event,
@@ -28,8 +29,9 @@ from engine.wire.messages import (
 )
 from engine.wire.run_options import RUN_OPTIONS
 from engine.worker.bench import CONTENDED_BELOW, CpuShare
-from engine.worker.binding import SamplerChain
 from engine.worker.prompting import prepare
+from engine.worker.samplers import SamplerChain, check_logits
+from engine.worker.schemas import grammar_of_schema
 from engine.worker.session import Aborted, Session
 
 BUNDLE_S = 0.08
@@ -47,7 +49,7 @@ class RunControl(Protocol):
         """A new sampler chain, once, when somebody sent one."""
         ...
 
-    def answer_peeks(self, session: Session, history: Sequence[int], seed: int) -> None:
+    def answer_peeks(self, session: Session, history: Sequence[int], n_answer: int, seed: int) -> None:
         """Let whoever asked look at the distribution of the next token; the run's samplers are left alone."""
         ...
 
@@ -104,7 +106,7 @@ def write_answer(
             seed=seed,
             n_dropped_messages=prepared.n_dropped,
             template_hash=prepared.template_hash,
-            warnings=prepared.warnings,
+            warnings=(*prepared.warnings, *schema_warnings(chain)),
             starts_in_thinking=prepared.starts_in_thinking,
             no_roll_back=had_other_tokens and n_reused == 0 and not session.facts.can_roll_back,
         )
@@ -114,11 +116,13 @@ def write_answer(
     writer = _Writer(command.run_id, (*(stops if isinstance(stops, tuple) else ()), *prepared.stops), emit)
     prefill_s = 0.0
     share: CpuShare | None = None
+    grammar_from = 0
     reason, stop_text, native = FinishReason.CANCELLED, "", None
     try:
         session.prefill(prepared.tokens, lambda done, total: emit(PrefillProgress(command.run_id, done, total)))
         prefill_s = time.monotonic() - rendered_s
         history = list(prepared.tokens)
+        check_logits(session.logits())
         native = _native(chain, seed, history, session, banned)
         share = CpuShare(session.facts.n_threads)
         while True:
@@ -127,7 +131,7 @@ def write_answer(
             if limit == 0:
                 reason = FinishReason.LENGTH
                 break
-            control.answer_peeks(session, history, seed)
+            control.answer_peeks(session, history, writer.n_completion - grammar_from, seed)
             token = session.sample(native)
             if session.vocab.is_end(token) and not banned:
                 reason = FinishReason.STOP
@@ -146,8 +150,12 @@ def write_answer(
             links = control.take_chain()
             if links is not None:
                 native.close()
-                chain = chain_of(links)
+                before, chain = chain, chain_of(links)
                 native = _native(chain, (seed + writer.n_completion) % HIGHEST_SEED, history, session, banned)
+                if grammar_calls(chain) == grammar_calls(before):
+                    native.accept_answer(history[len(prepared.tokens) + grammar_from :])
+                else:
+                    grammar_from = writer.n_completion  # a grammar that is new begins where it was switched on
             session.decode_one(token)
     except Aborted:
         reason = FinishReason.CANCELLED
@@ -208,8 +216,21 @@ class _Writer:
         self._sent_s = now
 
 
+def grammar_calls(chain: Chain) -> tuple[NativeCall, ...]:
+    """The native samplers that follow the answer alone: a grammar goes on over a change that does not touch it."""
+    return tuple(each for each in chain.native_calls(0) if each.memory is Memory.ANSWER)
+
+
+def schema_warnings(chain: Chain) -> tuple[str, ...]:
+    """What of a JSON Schema the engine's grammar does not hold. Raises `KnownError` where it can make none of it."""
+    schemas = [arg for call in grammar_calls(chain) for arg in call.args if isinstance(arg, Schema)]
+    return tuple(warning for each in schemas for warning in grammar_of_schema(each.text).warnings)
+
+
 def _native(chain: Chain, seed: int, history: list[int], session: Session, banned: list[int]) -> SamplerChain:
-    native = SamplerChain(chain.native_calls(seed), n_vocab=session.vocab.n_vocab, n_ctx=session.n_ctx, banned=banned)
-    if any(link.stage.uses_history for link in chain.active()):
-        native.accept(history)
+    vocab = session.vocab
+    native = SamplerChain(
+        chain.native_calls(seed), n_vocab=vocab.n_vocab, n_ctx=session.n_ctx, banned=banned, vocab=vocab
+    )
+    native.accept(history)
     return native

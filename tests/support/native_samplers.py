@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,9 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.sampling.stage import Candidates, Given, NativeCall
+from engine.worker.binding import Vocabulary
+from engine.worker.samplers import Candidates as NativeCandidates
+from engine.worker.samplers import make_sampler
 
-TOKEN_DATA = np.dtype([("id", "<i4"), ("logit", "<f4"), ("p", "<f4")])
 N_CTX = 256
+
+
+@contextmanager
+def open_vocabulary(model_file: Path) -> Iterator[Vocabulary]:
+    """A model's vocabulary, read without its weights."""
+    llama_cpp.llama_backend_init()
+    params = llama_cpp.llama_model_default_params()
+    params.vocab_only = True
+    model = llama_cpp.llama_model_load_from_file(str(model_file).encode(), params)
+    assert model, f"cannot load {model_file}"
+    try:
+        yield Vocabulary(model)
+    finally:
+        llama_cpp.llama_model_free(model)
 
 
 def logits_after(model_file: Path, prompts: Sequence[str]) -> list[tuple[NDArray[np.float32], list[int]]]:
@@ -66,13 +81,13 @@ class Applied:
 class NativeChain:
     """A `llama_sampler_chain` made from `NativeCall`s, as the worker makes it."""
 
-    def __init__(self, calls: Sequence[NativeCall], n_vocab: int) -> None:
-        given = {Given.N_VOCAB: n_vocab, Given.N_CTX: N_CTX}
+    def __init__(self, calls: Sequence[NativeCall], n_vocab: int, vocab: Vocabulary | None = None) -> None:
+        given: dict[Given, Any] = {Given.N_VOCAB: n_vocab, Given.N_CTX: N_CTX}
+        if vocab is not None:
+            given[Given.VOCAB] = vocab.pointer
         self._chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
         for call in calls:
-            sampler = getattr(llama_cpp, call.name)(*call.filled(given))
-            assert sampler, call
-            llama_cpp.llama_sampler_chain_add(self._chain, sampler)
+            llama_cpp.llama_sampler_chain_add(self._chain, make_sampler(call, given, vocab))
 
     def accept(self, tokens: Sequence[int]) -> None:
         for token in tokens:
@@ -80,26 +95,21 @@ class NativeChain:
 
     def apply(self, candidates: Candidates) -> Applied:
         """Apply the chain to a copy of the candidates."""
-        items = np.zeros(len(candidates), dtype=TOKEN_DATA)
-        items["id"], items["logit"] = candidates.ids, candidates.logits
-        array = llama_cpp.llama_token_data_array(
-            data=items.ctypes.data_as(ctypes.POINTER(llama_cpp.llama_token_data)),
-            size=len(items),
-            selected=-1,
-            sorted=False,
-        )
-        llama_cpp.llama_sampler_apply(self._chain, ctypes.byref(array))
-        left = items[: array.size]
-        return Applied(Candidates(left["id"].copy(), left["logit"].copy()), left["p"].copy(), array.selected)
+        array = NativeCandidates(candidates.logits, candidates.ids)
+        array.apply(self._chain)
+        left = array.left()
+        return Applied(Candidates(left["id"].copy(), left["logit"].copy()), left["p"].copy(), array.array.selected)
 
     def free(self) -> None:
         llama_cpp.llama_sampler_free(self._chain)
 
 
 @contextmanager
-def native_chain(calls: Sequence[NativeCall], n_vocab: int, history: Sequence[int] = ()) -> Iterator[NativeChain]:
+def native_chain(
+    calls: Sequence[NativeCall], n_vocab: int, history: Sequence[int] = (), vocab: Vocabulary | None = None
+) -> Iterator[NativeChain]:
     """A native chain that has accepted `history`; freed at the end."""
-    chain = NativeChain(calls, n_vocab)
+    chain = NativeChain(calls, n_vocab, vocab)
     chain.accept(history)
     try:
         yield chain
@@ -107,9 +117,15 @@ def native_chain(calls: Sequence[NativeCall], n_vocab: int, history: Sequence[in
         chain.free()
 
 
-def apply_native(calls: Sequence[NativeCall], candidates: Candidates, history: Sequence[int], n_vocab: int) -> Applied:
+def apply_native(
+    calls: Sequence[NativeCall],
+    candidates: Candidates,
+    history: Sequence[int],
+    n_vocab: int,
+    vocab: Vocabulary | None = None,
+) -> Applied:
     """What these samplers leave of the candidates."""
-    with native_chain(calls, n_vocab, history) as chain:
+    with native_chain(calls, n_vocab, history, vocab) as chain:
         return chain.apply(candidates)
 
 

@@ -62,4 +62,5 @@ STAGE = Stage(
     native=_native,
     reference=_reference,
     keeps_top=True,
+    presets=(("precise", {"min_p": 0.1}), ("mirostat_v2", {"min_p": 0.0})),
 )

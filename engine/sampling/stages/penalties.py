@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.base.fields import Field, FieldKind, FieldSet
-from engine.sampling.stage import Candidates, Given, NativeCall, Stage, Values, number, whole
+from engine.sampling.stage import Candidates, Given, Memory, NativeCall, Stage, Values, number, whole
 
 WHOLE_CONTEXT = -1
 
@@ -98,6 +98,7 @@ def _native(values: Values) -> NativeCall:
             number(values, "frequency_penalty"),
             number(values, "presence_penalty"),
         ),
+        Memory.TEXT,
     )
 
 

@@ -57,4 +57,5 @@ STAGE = Stage(
     native=_native,
     reference=_reference,
     keeps_top=True,
+    presets=(("creative", {"top_k": 0}), ("mirostat_v2", {"top_k": 0})),
 )

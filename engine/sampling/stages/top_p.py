@@ -70,4 +70,5 @@ STAGE = Stage(
     native=_native,
     reference=_reference,
     keeps_top=True,
+    presets=(("precise", {"top_p": 0.9}), ("creative", {"top_p": 1.0}), ("mirostat_v2", {"top_p": 1.0})),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.support.native_samplers import logits_after
+from engine.worker.binding import Vocabulary
+from tests.support.native_samplers import logits_after, open_vocabulary
 
 PROMPTS = {
     "obvious": "The capital of France is Paris. The capital of France is",
@@ -24,6 +26,7 @@ class RealLogits:
     name: str
     logits_v: NDArray[np.float32]
     prompt_tokens: list[int]
+    vocab: Vocabulary
 
     @property
     def n_vocab(self) -> int:
@@ -31,12 +34,18 @@ class RealLogits:
 
 
 @pytest.fixture(scope="session")
-def all_real_logits(smollm2: Path, gemma3: Path) -> dict[str, RealLogits]:
+def vocabularies(smollm2: Path, gemma3: Path) -> Iterator[dict[str, Vocabulary]]:
+    with open_vocabulary(smollm2) as small, open_vocabulary(gemma3) as large:
+        yield {"smollm2": small, "gemma3": large}
+
+
+@pytest.fixture(scope="session")
+def all_real_logits(smollm2: Path, gemma3: Path, vocabularies: dict[str, Vocabulary]) -> dict[str, RealLogits]:
     found = {}
     for model, file in (("smollm2", smollm2), ("gemma3", gemma3)):
         for kind, (logits_v, tokens) in zip(PROMPTS, logits_after(file, tuple(PROMPTS.values())), strict=True):
             logits_v.setflags(write=False)
-            found[f"{model}-{kind}"] = RealLogits(f"{model}-{kind}", logits_v, tokens)
+            found[f"{model}-{kind}"] = RealLogits(f"{model}-{kind}", logits_v, tokens, vocabularies[model])
     return found
 
 

@@ -18,10 +18,29 @@ from engine.sampling.stages import STAGES
 
 DEFAULT = Chain.default()
 KEYS = [each.key for each in STAGES]
+ORDER = (
+    *("grammar", "logit_bias", "penalties", "dry", "top_n_sigma", "top_k", "typical_p", "top_p", "min_p", "xtc"),
+    *("temperature", "infill", "mirostat", "adaptive_p"),
+)
+DRAWING = [each.key for each in STAGES if each.draws]
+# Texts that the fields take and the chain below can be drawn from with.
+TEXT_LISTS = {
+    "logit_bias": [(), ("3=1.5", "7-2"), ("12=false", "3+1")],
+    "dry_sequence_breakers": [(), ("\\n", "x")],
+}
+FIRST = ("penalties", "top_k", "top_p", "min_p", "temperature")
 RAMP = np.linspace(-5, 5, 100, dtype=np.float32)
 
 
 def _value_of(field: Field) -> st.SearchStrategy[Value]:
+    if field.kind is FieldKind.CHOICE:
+        return st.sampled_from(field.choices)
+    if field.kind is FieldKind.BOOL:
+        return st.booleans()
+    if field.kind is FieldKind.TEXT:
+        return st.just(field.default)
+    if field.kind is FieldKind.TEXT_LIST:
+        return st.sampled_from(TEXT_LISTS.get(field.key, [()]))
     assert field.minimum is not None
     assert field.maximum is not None
     if field.kind is FieldKind.INT:
@@ -59,18 +78,26 @@ def test_every_chain_leaves_something_to_draw(chain):
 
 
 @settings(deadline=None)
-@given(chain=chains(), key=st.sampled_from(KEYS), index=st.integers(-3, 9))
+@given(chain=chains(), key=st.sampled_from(KEYS), index=st.integers(-3, 17))
 def test_moving_a_stage_moves_only_that_stage(chain, key, index):
     moved = chain.moved(key, index)
-    assert moved.keys().index(key) == min(max(index, 0), len(KEYS) - 1)
+    plain = len(KEYS) - len(DRAWING)
+    lowest, highest = (plain, len(KEYS) - 1) if key in DRAWING else (0, plain - 1)
+    assert moved.keys().index(key) == min(max(index, lowest), highest)
     assert [each for each in moved.links if each.key != key] == [each for each in chain.links if each.key != key]
     assert moved.link(key) == chain.link(key)
 
 
 def test_the_default_chain_has_llama_cpps_order_and_values():
-    assert DEFAULT.keys() == ("penalties", "top_k", "top_p", "min_p", "temperature")
+    assert DEFAULT.keys() == ORDER
     values = {field.key: DEFAULT.value(field.key) for _, field in DEFAULT.fields()}
-    assert values == {
+    others = {key: value for key, value in values.items() if DEFAULT._link_with(key).stage.key not in FIRST}
+    assert others == {field.key: field.neutral for stage, field in DEFAULT.fields() if stage.key not in FIRST}, (
+        "what the first version did not have is off"
+    )
+    assert {key: values[key] for key in values if key not in others} == {
+        "dynatemp_range": 0.0,
+        "dynatemp_exponent": 1.0,
         "repeat_penalty": 1.0,
         "frequency_penalty": 0.0,
         "presence_penalty": 0.0,
@@ -196,7 +223,8 @@ def test_data_that_is_no_chain_is_refused(data):
 
 def test_the_order_of_the_data_is_the_order_of_the_chain():
     data = list(reversed(DEFAULT.to_wire()))
-    assert Chain.from_wire(data).keys() == tuple(reversed(DEFAULT.keys()))
+    plain = [key for key in reversed(DEFAULT.keys()) if key not in DRAWING]
+    assert Chain.from_wire(data).keys() == (*plain, *reversed(DRAWING)), "those that draw still stand last"
 
 
 def test_an_old_chain_without_newer_stages_and_fields_still_does_what_it_did():
@@ -239,7 +267,8 @@ def test_a_greedy_chain_keeps_penalties_and_only_the_cuts_before_them():
     greedy = DEFAULT.with_value("temperature", 0).with_value("repeat_penalty", 1.5)
     names = [each.name.removeprefix("llama_sampler_init_") for each in greedy.native_calls(1)]
     assert names == ["penalties", "greedy"]
-    names = [each.name.removeprefix("llama_sampler_init_") for each in greedy.moved("penalties", 1).native_calls(1)]
+    late = greedy.moved("penalties", DEFAULT.keys().index("top_k"))
+    names = [each.name.removeprefix("llama_sampler_init_") for each in late.native_calls(1)]
     assert names == ["top_k", "penalties", "greedy"]
     names = [each.name.removeprefix("llama_sampler_init_") for each in greedy.moved("temperature", 0).native_calls(1)]
     assert names == ["greedy"]

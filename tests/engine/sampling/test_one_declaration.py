@@ -13,8 +13,9 @@ from engine.sampling.stages import STAGES
 ROOT = Path(stages.__file__).parents[3]
 LISTING = Path(stages.__file__)
 
-# “temperature” is an English word too, and what a sensor measures: it may stand elsewhere.
-ENGLISH = {"temperature"}
+# “temperature” is an English word too, and what a sensor measures; “grammar” and “infill” are words for what they are
+# about. They may stand elsewhere.
+ENGLISH = {"temperature", "grammar", "infill"}
 KEYS = [(stage.key, field.key) for stage in STAGES for field in stage.fields if field.key not in ENGLISH]
 
 

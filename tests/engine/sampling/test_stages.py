@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.base.errors import BugError, KnownError
-from engine.base.fields import FieldError
+from engine.base.fields import FieldError, FieldKind
 from engine.sampling.stage import Candidates, Given, NativeCall, best_first, number, whole
 from engine.sampling.stages import STAGES, stage_named
+from engine.worker.samplers import native_arguments
 
 TENTHS = (0.1, 0.2, 0.3, 0.4)
 
@@ -134,7 +135,12 @@ def test_entropy_is_the_mean_surprise(weights):
 
 
 def test_the_stages_stand_in_llama_cpps_default_order():
-    assert [each.key for each in STAGES] == ["penalties", "top_k", "top_p", "min_p", "temperature"]
+    plain = [each.key for each in STAGES if not each.draws]
+    assert plain == [
+        *("grammar", "logit_bias", "penalties", "dry", "top_n_sigma", "top_k", "typical_p", "top_p", "min_p", "xtc"),
+        *("temperature", "infill"),
+    ]
+    assert [each.key for each in STAGES][len(plain) :] == ["mirostat", "adaptive_p"]
 
 
 def test_no_two_stages_share_the_key_of_a_field():
@@ -149,8 +155,9 @@ def test_every_stage_and_field_says_what_it_does_and_where_that_is_defined():
         for field in stage.fields:
             assert field.help
             assert field.source
-            assert field.minimum is not None
-            assert field.maximum is not None
+            if field.kind in (FieldKind.INT, FieldKind.FLOAT):
+                assert field.minimum is not None
+                assert field.maximum is not None
             assert field.neutral is not None
             assert field.check(field.neutral) == field.neutral
 
@@ -158,15 +165,23 @@ def test_every_stage_and_field_says_what_it_does_and_where_that_is_defined():
 def test_the_whole_context_is_spelled_out_for_llama_cpp():
     stage = stage_named("penalties")
     call = stage.native(stage.fields.checked({"repeat_penalty": 1.5, "penalty_last_n": -1}))
-    assert call.filled({Given.N_VOCAB: 1000, Given.N_CTX: 4096}) == (1000, 4096, 1.5, 0.0, 0.0)
+    assert native_arguments(call, {Given.N_VOCAB: 1000, Given.N_CTX: 4096}, None)[0] == [1000, 4096, 1.5, 0.0, 0.0]
 
 
-def test_a_call_without_gaps_is_filled_as_it_is():
-    assert NativeCall("llama_sampler_init_top_p", (0.5, 1)).filled({}) == (0.5, 1)
+def test_what_nobody_gives_is_a_fault_of_ours():
+    call = NativeCall("llama_sampler_init_infill", (Given.VOCAB,))
+    with pytest.raises(BugError, match="vocab"):
+        native_arguments(call, {}, None)
+
+
+def test_a_call_takes_the_seed_in_its_place():
+    call = NativeCall("llama_sampler_init_xtc", (0.5, 0.1, 1, Given.SEED))
+    assert call.seeded(7).args == (0.5, 0.1, 1, 7)
+    assert NativeCall("llama_sampler_init_top_p", (0.5, 1)).seeded(7).args == (0.5, 1)
 
 
 def test_an_unknown_stage_is_named_with_the_known_ones():
-    with pytest.raises(KnownError, match=r"top_z.*use one of penalties, top_k"):
+    with pytest.raises(KnownError, match=r"top_z.*use one of grammar, logit_bias, penalties"):
         stage_named("top_z")
 
 
