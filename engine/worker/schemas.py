@@ -84,7 +84,8 @@ def _fault(schema: Any) -> str | None:
     except KeyError as error:
         return f"{error} is not defined"
     except (AssertionError, ValueError, TypeError, AttributeError, IndexError) as error:
-        return str(error) or type(error).__name__
+        lost = re.match(r"Error resolving ref (?:stdin)?(\S+):", str(error))
+        return f"{lost.group(1)} names nothing" if lost else str(error) or type(error).__name__
     return None
 
 
