@@ -54,6 +54,7 @@ FIELDS = FieldSet(
             step=0.01,
             neutral=0.0,
             special=((0.0, "off"),),
+            advanced=True,
         ),
         Field(
             key="dynatemp_exponent",
