@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from engine.base.errors import KnownError
+from engine.base.fields import FieldKind, Value
 from engine.chat.stream import Utf8Stream
 from engine.cli.many import chat_many, refuse_bad_flags
 from engine.cli.session import Session, add_fields, given_fields, load_options
 from engine.sampling.chain import Chain
+from engine.sampling.presets import PRESETS, Preset, preset_named
 from engine.wire.load_options import LOAD_OPTIONS
 from engine.wire.messages import (
     ChatMessage,
@@ -31,6 +33,7 @@ from engine.wire.messages import (
 from engine.wire.run_options import RUN_OPTIONS
 
 CHAIN_FIELDS = tuple(each for _stage, each in Chain.default().fields())
+LONG_FIELDS = tuple(each for each in CHAIN_FIELDS if each.kind is FieldKind.TEXT)
 
 
 def add_prompt(parser: ArgumentParser) -> None:
@@ -39,6 +42,17 @@ def add_prompt(parser: ArgumentParser) -> None:
     parser.add_argument("--system", metavar="TEXT", default="", help="a system prompt")
     parser.add_argument("--messages", metavar="FILE", help="an OpenAI-style list of messages, as JSON")
     parser.add_argument("--raw", action="store_true", help="continue the text as it stands, without a chat template")
+
+
+def add_chain(parser: ArgumentParser) -> None:
+    """The flags of the samplers: a preset, every field, and for long texts a file in their place."""
+    keys = ", ".join(each.key for each in PRESETS)
+    parser.add_argument("--preset", metavar="NAME", help=f"begin with a preset: {keys}, or a file that was exported")
+    add_fields(parser, CHAIN_FIELDS)
+    for each in LONG_FIELDS:
+        parser.add_argument(
+            f"{each.flag}-file", dest=f"file_{each.key}", metavar="FILE", help=f"{each.label} from a file"
+        )
 
 
 def add_chat(parser: ArgumentParser) -> None:
@@ -53,7 +67,8 @@ def add_chat(parser: ArgumentParser) -> None:
         help="so many answers at once, up to 32 (each up to 256 tokens if unlimited)",
     )
     parser.add_argument("--drop-oldest", action="store_true", help="leave out the oldest messages when they do not fit")
-    for fields in (CHAIN_FIELDS, RUN_OPTIONS, LOAD_OPTIONS):
+    add_chain(parser)
+    for fields in (RUN_OPTIONS, LOAD_OPTIONS):
         add_fields(parser, fields)
 
 
@@ -62,7 +77,7 @@ def chat(session: Session) -> int:
     arguments, workbench = session.arguments, session.workbench
     prompt = prompt_of(session)
     chain = chain_of(session)
-    options = {**RUN_OPTIONS.defaults(), **given_fields(arguments, RUN_OPTIONS)}
+    options = {**RUN_OPTIONS.defaults(), **_preset_seed(session), **given_fields(arguments, RUN_OPTIONS)}
     if arguments.n != 1:
         refuse_bad_flags(arguments.n, options)
     session.load(arguments.model, load_options(session))
@@ -130,7 +145,7 @@ def add_next(parser: ArgumentParser) -> None:
     """Flags of `next`."""
     add_prompt(parser)
     parser.add_argument("--top", type=int, default=10, metavar="N", help="how many tokens each list shows")
-    add_fields(parser, CHAIN_FIELDS)
+    add_chain(parser)
     add_fields(parser, (RUN_OPTIONS["seed"],))
     add_fields(parser, LOAD_OPTIONS)
 
@@ -139,7 +154,7 @@ def next_token(session: Session) -> int:
     """The next token, taken apart."""
     arguments = session.arguments
     prompt, chain = prompt_of(session), chain_of(session)
-    seed = given_fields(arguments, (RUN_OPTIONS["seed"],)).get("seed", -1)
+    seed = {"seed": -1, **_preset_seed(session), **given_fields(arguments, (RUN_OPTIONS["seed"],))}["seed"]
     session.load(arguments.model, load_options(session))
     taken: NextTaken = session.answer(
         lambda then, failed: session.workbench.next_token(
@@ -247,11 +262,53 @@ def prompt_of(session: Session) -> Prompt:
 
 
 def chain_of(session: Session) -> Chain:
-    """The default chain, changed by the flags."""
-    chain = Chain.default()
-    for key, value in given_fields(session.arguments, CHAIN_FIELDS).items():
-        chain = chain.with_value(key, value)
-    return chain
+    """The default chain or a preset's, changed by the flags."""
+    preset = preset_of(session)
+    chain = preset.chain if preset else Chain.default()
+    return chain.with_values({**given_fields(session.arguments, CHAIN_FIELDS), **_long_texts(session)})
+
+
+def preset_of(session: Session) -> Preset | None:
+    """The preset that the flags name: a built-in one, or a file. Raises `KnownError` for what is neither."""
+    name = session.arguments.preset
+    if name is None:
+        return None
+    return Preset.from_json(_read(Path(name))) if _is_file(name) else preset_named(name)
+
+
+def _preset_seed(session: Session) -> dict[str, Value]:
+    preset = preset_of(session)
+    return {} if preset is None or preset.seed is None else {"seed": preset.seed}
+
+
+def _long_texts(session: Session) -> dict[str, str]:
+    """Texts that stand in files: named by a flag of their own, or in the place of the text itself."""
+    found: dict[str, str] = {}
+    for each in LONG_FIELDS:
+        given = getattr(session.arguments, f"field_{each.key}", None)
+        file = getattr(session.arguments, f"file_{each.key}", None)
+        if given is not None and file is not None:
+            raise KnownError(f"{each.flag} and {each.flag}-file exclude each other", next_step="leave one of them out")
+        if file is None and given is not None and _is_file(given):
+            file = given
+        if file is not None:
+            found[each.key] = _read(Path(file))
+    return found
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # too long, or with a NUL: a text and no name
+        return False
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise KnownError("The file cannot be read", value=f"{path}: {reason}", next_step="give a text file") from None
 
 
 def _messages(path: Path) -> tuple[ChatMessage, ...]:

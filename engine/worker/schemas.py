@@ -16,7 +16,7 @@ from typing import Any
 from llama_cpp.llama_grammar import json_schema_to_gbnf
 
 from engine.base.errors import KnownError
-from engine.sampling.gbnf import GbnfError, read_grammar
+from engine.sampling.gbnf import MOST_REPETITIONS, GbnfError, read_grammar
 
 _REMARKS = frozenset(
     [
@@ -75,6 +75,8 @@ def grammar_of_schema(text: str) -> SchemaGrammar:
 
 def _fault(schema: Any) -> str | None:
     """Why a schema cannot be a grammar, or None."""
+    if any(_is_too_long(part) for _, part in _parts(schema)):
+        return f"more than {MOST_REPETITIONS:,} repetitions are too many for llama.cpp"
     try:
         read_grammar(json_schema_to_gbnf(json.dumps(schema)))
     except RecursionError:
@@ -84,8 +86,18 @@ def _fault(schema: Any) -> str | None:
     except KeyError as error:
         return f"{error} is not defined"
     except (AssertionError, ValueError, TypeError, AttributeError, IndexError) as error:
-        return str(error) or type(error).__name__
+        lost = re.match(r"Error resolving ref (?:stdin)?(\S+):", str(error))
+        return f"{lost.group(1)} names nothing" if lost else str(error) or type(error).__name__
     return None
+
+
+def _is_too_long(part: Mapping[str, Any]) -> bool:
+    """Whether the converter would write an item or a character down so often that memory runs out."""
+    numbers = [part.get(keyword) for keyword in ("minItems", "maxItems", "minLength", "maxLength")]
+    numbers += [
+        int(each) for each in re.findall(r"\d+", " ".join(re.findall(r"\{[\d, ]+\}", str(part.get("pattern")))))
+    ]
+    return any(isinstance(each, int | float) and each > MOST_REPETITIONS for each in numbers)
 
 
 def _parts(schema: Any, pointer: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
+from engine.base.errors import KnownError
 from engine.chat.stream import StopMatcher
 from engine.chat.template import Templates
 from engine.sampling.chain import HIGHEST_SEED, Chain
@@ -21,6 +22,7 @@ from engine.wire.messages import (
     Event,
     FinishReason,
     Generate,
+    LogLine,
     PrefillProgress,
     RunDone,
     RunStarted,
@@ -87,6 +89,7 @@ def write_answer(
     limit = max_tokens if max_tokens >= 0 else session.n_ctx
     chain = chain_of(command.chain)
     seed = draw_seed(int(str(options["seed"])))
+    warnings = schema_warnings(chain)
     prepared = prepare(
         command.prompt,
         session.facts,
@@ -98,6 +101,9 @@ def write_answer(
     rendered_s = time.monotonic()
     had_other_tokens = bool(session.cached)
     n_reused = session.begin(prepared.tokens)
+    banned = session.vocab.ends() if options["ignore_eos"] else []
+    history = list(prepared.tokens)
+    native = _native(chain, seed, history, session, banned)  # before the start is told: a bad chain begins no answer
     emit(
         RunStarted(
             run_id=command.run_id,
@@ -106,24 +112,21 @@ def write_answer(
             seed=seed,
             n_dropped_messages=prepared.n_dropped,
             template_hash=prepared.template_hash,
-            warnings=(*prepared.warnings, *schema_warnings(chain)),
+            warnings=(*prepared.warnings, *warnings),
             starts_in_thinking=prepared.starts_in_thinking,
             no_roll_back=had_other_tokens and n_reused == 0 and not session.facts.can_roll_back,
         )
     )
     stops = options["stop"]
-    banned = session.vocab.ends() if options["ignore_eos"] else []
     writer = _Writer(command.run_id, (*(stops if isinstance(stops, tuple) else ()), *prepared.stops), emit)
     prefill_s = 0.0
     share: CpuShare | None = None
     grammar_from = 0
-    reason, stop_text, native = FinishReason.CANCELLED, "", None
+    reason, stop_text = FinishReason.CANCELLED, ""
     try:
         session.prefill(prepared.tokens, lambda done, total: emit(PrefillProgress(command.run_id, done, total)))
         prefill_s = time.monotonic() - rendered_s
-        history = list(prepared.tokens)
         check_logits(session.logits())
-        native = _native(chain, seed, history, session, banned)
         share = CpuShare(session.facts.n_threads)
         while True:
             if control.is_cancelled():
@@ -149,19 +152,24 @@ def write_answer(
                 break
             links = control.take_chain()
             if links is not None:
-                native.close()
-                before, chain = chain, chain_of(links)
-                native = _native(chain, (seed + writer.n_completion) % HIGHEST_SEED, history, session, banned)
-                if grammar_calls(chain) == grammar_calls(before):
-                    native.accept_answer(history[len(prepared.tokens) + grammar_from :])
+                try:
+                    asked = chain_of(links)
+                    fresh = _native(asked, (seed + writer.n_completion) % HIGHEST_SEED, history, session, banned)
+                except KnownError as error:  # the run goes on as before
+                    emit(LogLine("warning", error.trouble.sentence()))
                 else:
-                    grammar_from = writer.n_completion  # a grammar that is new begins where it was switched on
+                    native.close()
+                    if grammar_calls(asked) != grammar_calls(chain):
+                        grammar_from = writer.n_completion  # a grammar that is new begins where it was switched on
+                        for warning in schema_warnings(asked):
+                            emit(LogLine("warning", warning))
+                    chain, native = asked, fresh
+                    native.accept_answer(history[len(prepared.tokens) + grammar_from :])
             session.decode_one(token)
     except Aborted:
         reason = FinishReason.CANCELLED
     finally:
-        if native is not None:
-            native.close()
+        native.close()
         writer.flush(len(session.cached))
     cpu_share = share.read() if share is not None and session.facts.devices == ("CPU",) else None
     stats = RunStats(

@@ -20,9 +20,10 @@ from engine.gguf.card import read_card
 from engine.sampling.chain import Chain
 from engine.wire.load_options import LOAD_OPTIONS
 from engine.wire.messages import Prompt, RunDone, SampledMany
-from engine.worker.binding import AbortFlag, Ggml, NativeLog, SamplerChain, start_backends
+from engine.worker.binding import AbortFlag, Ggml, NativeLog, start_backends
 from engine.worker.capture import Place
 from engine.worker.control import Control
+from engine.worker.samplers import SamplerChain
 from engine.worker.session import Session, open_session
 from tests.benchmarks.bench_decode import Peer
 from tests.benchmarks.plain import N_COLUMNS

@@ -6,7 +6,6 @@ Source: llama.cpp grammars/README.md; llama.h `llama_sampler_init_grammar`,
 
 from __future__ import annotations
 
-import codecs
 import json
 import re
 from collections.abc import Sequence
@@ -79,7 +78,7 @@ FIELDS = FieldSet(
 _SAFE_PATTERN = re.compile(
     r"""(?: [^\\(){}\[\]]                                # a character
           | \\[dDwWsSbBnrtfv^$\\.*+?()\[\]{}|/"'-]       # an escape
-          | \((?:\?[:=!])?  | \)                         # groups
+          | \((?:\?[:=!]|(?!\?))  | \)                   # groups
           | \{\d+(?:,\d*)?\}                             # so many times
           | \[\^?(?:[^\[\]\\]|\\[dDwWsSnrtfv\\\[\]^-])+\]  # a set
         )+""",
@@ -187,7 +186,7 @@ def _reference_with(candidates: Candidates, values: Values, history: Sequence[in
     if not source.strip() or trigger_patterns(values):
         return candidates
     grammar = _read(source)
-    known: dict[str, States] = {"": grammar.start()}
+    known: dict[tuple[int, ...], States] = {(): grammar.start()}
     logits = candidates.logits.copy()
     for place, token in enumerate(candidates.ids):
         if not _allowed(grammar, known, int(token), lexicon):
@@ -195,9 +194,9 @@ def _reference_with(candidates: Candidates, values: Values, history: Sequence[in
     return candidates.with_logits(logits)
 
 
-def _allowed(grammar: Grammar, known: dict[str, States], token: int, lexicon: Lexicon) -> bool:
+def _allowed(grammar: Grammar, known: dict[tuple[int, ...], States], token: int, lexicon: Lexicon) -> bool:
     """Whether the token can be the first of the answer. `known` keeps the states after each text met so far."""
-    start = known[""]
+    start = known[()]
     if lexicon.is_end(token):
         return None in start
     piece = lexicon.piece(token, special=True)
@@ -206,21 +205,16 @@ def _allowed(grammar: Grammar, known: dict[str, States], token: int, lexicon: Le
     tops = [stack[0][0][stack[0][1]] for stack in start if stack is not None]
     if any(isinstance(top, TokenIs) and (_is_that(top, token, lexicon) != top.others) for top in tops):
         return True
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        characters = decoder.decode(piece)
-    except UnicodeDecodeError:
-        return False
+    code_points, half = _decoded(piece)
     states = start
-    for end in range(1, len(characters) + 1):
-        part = characters[:end]
+    for end in range(1, len(code_points) + 1):
+        part = code_points[:end]
         if part not in known:
-            known[part] = grammar.step(states, ord(part[-1]))
+            known[part] = grammar.step(states, part[-1])
         states = known[part]
         if not states:
             return False
-    half, _ = decoder.getstate()
-    return not half or _half_fits(states, half)
+    return half is not None and (not half or _half_fits(states, half))
 
 
 def _is_that(top: TokenIs, token: int, lexicon: Lexicon) -> bool:
@@ -229,10 +223,39 @@ def _is_that(top: TokenIs, token: int, lexicon: Lexicon) -> bool:
     return lexicon.tokenize(top.token, add_special=False, parse_special=True) == [token]
 
 
+def _n_bytes(first: int) -> int:
+    """How long a character is by its first byte, as llama.cpp counts; 0 for a byte that begins none."""
+    return 1 if first < 0x80 else 0 if first < 0xC0 else 2 if first < 0xE0 else 3 if first < 0xF0 else 4
+
+
+def _decoded(piece: bytes) -> tuple[tuple[int, ...], bytes | None]:
+    """The code points of a piece, and the bytes of a last character that is not complete; None for broken UTF-8.
+
+    Like llama.cpp it takes the bytes that no UTF-8 has (0xF5) for the beginning of a character.
+    """
+    found: list[int] = []
+    place = 0
+    while place < len(piece):
+        n_bytes = _n_bytes(piece[place])
+        if n_bytes == 0:
+            return (), None
+        character = piece[place : place + n_bytes]
+        if len(character) < n_bytes:
+            return tuple(found), character
+        value = character[0] & (0xFF >> n_bytes)
+        for each in character[1:]:
+            value = value << 6 | each & 0x3F
+        found.append(value)
+        place += n_bytes
+    return tuple(found), b""
+
+
 def _half_fits(states: States, half: bytes) -> bool:
     """Whether a character that begins with these bytes can come next."""
-    n_bytes = 2 if half[0] < 0xE0 else 3 if half[0] < 0xF0 else 4
-    value = half[0] & (0x7F >> n_bytes)
+    n_bytes = _n_bytes(half[0])
+    value = half[0] & (0xFF >> n_bytes)
+    if n_bytes == 2 and value < 2:
+        return False  # a one-byte character written with two bytes
     for each in half[1:]:
         value = value << 6 | each & 0x3F
     n_open = 6 * (n_bytes - len(half))

@@ -132,9 +132,9 @@ STAGE = Stage(
     key="mirostat",
     label="Mirostat",
     help="Version 2 drops every token whose surprise, -log2 p, is over μ, draws one of the others, and then moves μ by "
-    "η times the difference between τ and the drawn token's surprise. μ begins at 2 τ. Version 1 does the same with a "
-    "top-k whose k follows from μ and from Zipf's exponent of the m likeliest tokens. It draws the token itself, so it "
-    "stands at the end. llama.cpp's programs leave out all other cuts when it is on; here those that are switched on "
+    "η times the difference between τ and the drawn token's surprise, which llama.cpp takes among those that were left, "
+    "the paper among all. μ begins at 2 τ. Version 1 does the same with a top-k whose k follows from μ and from Zipf's "
+    "exponent of the m likeliest tokens. It draws the token itself, so it stands at the end. llama.cpp's programs leave out all other cuts when it is on; here those that are switched on "
     "go first. What is shown for a single position is its first step, μ = 2 τ; a change in the middle of an answer "
     "starts it anew.",
     source="Basu et al. 2020, arXiv 2007.14966; llama.h llama_sampler_init_mirostat",

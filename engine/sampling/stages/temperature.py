@@ -54,6 +54,7 @@ FIELDS = FieldSet(
             step=0.01,
             neutral=0.0,
             special=((0.0, "off"),),
+            advanced=True,
         ),
         Field(
             key="dynatemp_exponent",
@@ -118,9 +119,11 @@ def _reference(candidates: Candidates, values: Values, history: Sequence[int]) -
     if len(candidates) <= 1:
         return candidates
     candidates = candidates.taken(best_first(candidates.logits, len(candidates)))
-    p = native_probabilities(candidates.logits).astype(np.float64)
+    p = native_probabilities(candidates.logits)
     p = p[p > 0]
-    share = max(0.0, float(-np.einsum("i,i", p, np.log(p)))) / math.log(len(candidates))
+    # Added up one by one in float32, as llama.cpp does: it differs in the fourth digit over a large vocabulary.
+    entropy = float(np.cumsum(-p * np.log(p.astype(np.float64)).astype(np.float32), dtype=np.float32)[-1])
+    share = max(0.0, entropy) / math.log(len(candidates))
     lowest = max(0.0, middle - reach)
     return _divided(candidates, lowest + (middle + reach - lowest) * share ** number(values, "dynatemp_exponent"))
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 
 from engine.base.fields import Field, FieldKind, FieldSet
-from engine.sampling.stage import Candidates, NativeCall, Stage, Values, best_first, number
+from engine.sampling.stage import Candidates, NativeCall, Stage, Values, number
 
 FIELDS = FieldSet(
     (
@@ -52,8 +52,7 @@ def _reference(candidates: Candidates, values: Values, history: Sequence[int]) -
     squares = np.square((finite - mean).astype(np.float64)).astype(np.float32)
     deviation = np.float32(math.sqrt(np.cumsum(squares, dtype=np.float32)[-1] / np.float32(len(finite))))
     least = finite.max() - n * deviation
-    kept = candidates.with_logits(np.where(candidates.logits < least, np.float32(-np.inf), candidates.logits))
-    return kept.taken(best_first(kept.logits, len(kept)))
+    return candidates.with_logits(np.where(candidates.logits < least, np.float32(-np.inf), candidates.logits))
 
 
 STAGE = Stage(

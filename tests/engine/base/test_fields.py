@@ -71,3 +71,13 @@ def test_a_set_with_a_key_twice_or_a_bad_default_cannot_be_made() -> None:
         FieldSet((COUNT, COUNT))
     with pytest.raises(FieldError):
         FieldSet((Field("bad", FieldKind.INT, -1, "Bad", "help", minimum=0),))
+
+
+def test_a_pattern_holds_for_the_whole_text_and_for_each_of_a_list():
+    one = Field("x", FieldKind.TEXT, "ab", "X", "help", pattern="[a-c]+", pattern_hint="write a, b or c")
+    many = Field("y", FieldKind.TEXT_LIST, (), "Y", "help", pattern="[a-c]+", pattern_hint="write a, b or c")
+    assert one.check("abc") == "abc"
+    assert many.check(["a", "bc"]) == many.parse("a\nbc") == ("a", "bc")
+    for act in (lambda: one.check("abd"), lambda: many.check(["a", "d"]), lambda: many.parse("a\nxa")):
+        with pytest.raises(FieldError, match="write a, b or c"):
+            act()

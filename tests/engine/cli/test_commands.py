@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from engine.sampling.chain import Chain
+from engine.sampling.presets import Preset
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -206,3 +209,70 @@ def test_a_prompt_that_does_not_fit_is_refused_and_can_be_shortened(tmp_path: Pa
     assert "512" in refused.stderr
     found = answer(tmp_path, *arguments, "--drop-oldest")
     assert found["dropped_messages"] >= 4
+
+
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string", "maxLength": 10}, "age": {"type": "integer", "minimum": 0}},
+    "required": ["name", "age"],
+}
+ONE_THREAD = ("--n-threads", "1", "--n-threads-batch", "1")
+
+
+@pytest.mark.parametrize("as_file", [False, True])
+def test_a_json_schema_from_a_text_or_a_file_makes_json(tmp_path: Path, smollm2: Path, as_file: bool) -> None:
+    schema = json.dumps(PERSON)
+    if as_file:
+        file = tmp_path / "person.json"
+        file.write_text(schema)
+        schema = str(file)
+    asked = ("chat", str(smollm2), "--prompt", "Describe Ann.", "--seed", "3", "--max-tokens", "60", *ONE_THREAD)
+    found = answer(tmp_path, *asked, "--json-schema", schema)
+    assert set(json.loads(found["text"])) == {"name", "age"}
+    assert [each for each in found["warnings"] if "minimum at /properties/age" in each]
+
+
+def test_next_follows_a_grammar_a_bias_and_a_preset(tmp_path: Path, smollm2: Path) -> None:
+    file = tmp_path / "answer.gbnf"
+    file.write_text('root ::= "yes" | "no"\n')
+    asked = ("next", str(smollm2), "--prompt", "Is water wet?", "--preset", "greedy", *ONE_THREAD)
+    found = answer(tmp_path, *asked, "--grammar-file", str(file))
+    assert found["picked"]["text"] in ("yes", "no", "y", "n", "ye")
+    other = answer(tmp_path, *asked, "--grammar-file", str(file), "--logit-bias", f"{found['picked']['id']}=false")
+    assert other["picked"]["id"] != found["picked"]["id"]
+    assert [each["key"] for each in other["stages"]] == ["grammar", "logit_bias"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--grammar", 'root ::= ("a"'), "line 1, column 10"),
+        (("--grammar", 'root ::= "a"', "--grammar-file", "x"), "exclude each other"),
+        (("--grammar-file", "/nowhere/x.gbnf"), "cannot be read"),
+        (("--json-schema", "{"), "not JSON (line 1, column 2)"),
+        (("--json-schema", '{"type": "animal"}'), "cannot express this JSON Schema"),
+        (("--logit-bias", "99999=1"), "use an id from 0 to 49,151"),
+        (("--logit-bias", "yes"), "15043=-2.5"),
+        (("--preset", "boring"), "use one of default, precise"),
+    ],
+    ids=lambda each: str(each)[:30],
+)
+def test_a_bad_sampler_flag_is_one_line_that_says_what_to_write(
+    tmp_path: Path, smollm2: Path, flags: tuple[str, ...], said: str
+) -> None:
+    done = run(tmp_path, "chat", str(smollm2), "--prompt", "hi", "--max-tokens", "2", *ONE_THREAD, *flags)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("loading ")]
+    assert len(lines) == 1
+    assert said in lines[0]
+
+
+def test_an_exported_preset_is_a_file_that_chat_takes(tmp_path: Path, smollm2: Path) -> None:
+    chain = Chain.default().with_values({"temperature": 0.0, "repeat_penalty": 1.2})
+    file = tmp_path / "mine.json"
+    file.write_text(Preset("mine", "Mine", "", chain, 9).to_json())
+    asked = ("chat", str(smollm2), "--prompt", "hi", "--max-tokens", "2", *ONE_THREAD)
+    found = answer(tmp_path, *asked, "--preset", str(file))
+    assert found["seed"] == 9
+    assert Chain.from_wire(found["chain"]) == chain

@@ -40,6 +40,12 @@ def vocabularies(smollm2: Path, gemma3: Path) -> Iterator[dict[str, Vocabulary]]
 
 
 @pytest.fixture(scope="session")
+def small_vocab(smollm2: Path) -> Iterator[Vocabulary]:
+    with open_vocabulary(smollm2) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
 def all_real_logits(smollm2: Path, gemma3: Path, vocabularies: dict[str, Vocabulary]) -> dict[str, RealLogits]:
     found = {}
     for model, file in (("smollm2", smollm2), ("gemma3", gemma3)):

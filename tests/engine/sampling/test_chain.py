@@ -288,3 +288,72 @@ def test_a_seed_that_could_not_be_replayed_is_a_fault_of_ours(seed):
 def test_logits_that_are_no_distribution_are_refused(logits):
     with pytest.raises(KnownError, match="not usable"):
         DEFAULT.reference(np.array(logits, dtype=np.float32))
+
+
+MIROSTAT = DEFAULT.with_value("mirostat", "2")
+
+
+def test_a_stage_that_draws_ends_the_chain_in_the_place_of_the_plain_draw():
+    assert MIROSTAT.native_calls(7)[-1] == NativeCall("llama_sampler_init_mirostat_v2", (7, 5.0, 0.1))
+    assert MIROSTAT.describe().endswith("temperature 0.80 → mirostat 2")
+    assert MIROSTAT.native_stages(7)[-1][0] == "mirostat"
+    assert DEFAULT.native_stages(7)[-1] == (DRAW, (NativeCall("llama_sampler_init_dist", (7,)),))
+
+
+def test_of_two_stages_that_draw_the_first_draws():
+    both = MIROSTAT.with_value("adaptive_target", 0.5)
+    assert [each.key for each in both.active()][-1] == "mirostat"
+    assert [each.key for each in both.moved("adaptive_p", 12).active()][-1] == "adaptive_p"
+    assert both.with_enabled("mirostat", False).native_calls(1)[-1].name == "llama_sampler_init_adaptive_p"
+
+
+def test_a_greedy_chain_asks_no_stage_to_draw():
+    greedy = MIROSTAT.with_value("temperature", 0)
+    assert greedy.native_calls(1) == (NativeCall("llama_sampler_init_greedy"),)
+    assert not greedy.draws_itself
+    assert not greedy.uses_seed
+
+
+def test_a_greedy_chain_with_dice_before_it_still_needs_the_seed():
+    dice = DEFAULT.with_values({"temperature": 0.0, "xtc_probability": 0.5})
+    assert dice.is_greedy
+    assert dice.uses_seed
+    assert [each.name for each in dice.native_calls(1)][-2:] == ["llama_sampler_init_xtc", "llama_sampler_init_greedy"]
+
+
+def test_a_temperature_of_zero_stays_greedy_with_a_range():
+    chain = DEFAULT.with_values({"temperature": 0.0, "dynatemp_range": 1.0})
+    assert chain.is_greedy
+    assert DEFAULT.with_value("dynatemp_range", 0.5).native_calls(1)[-2].name == "llama_sampler_init_temp_ext"
+
+
+def test_several_values_change_at_once_and_none_of_them_if_one_is_bad():
+    changed = DEFAULT.with_values({"top_k": 7, "min_p": 0.2})
+    assert changed.changed_fields() == {"top_k": 7, "min_p": 0.2}
+    with pytest.raises(FieldError, match="No sampler has such a setting"):
+        DEFAULT.with_values({"top_k": 7, "nothing": 1})
+    with pytest.raises(FieldError, match="Min-p does not take"):
+        DEFAULT.with_values({"top_k": 7, "min_p": 5})
+
+
+def test_a_chain_that_cuts_everything_names_the_stage_that_did():
+    chain = DEFAULT.with_values({"top_k": 1, "logit_bias": ["99=false"]}).moved("logit_bias", 9)
+    with pytest.raises(KnownError, match=r"leave no token.*Logit bias"):
+        chain.reference(RAMP)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", "5", "=3", "5=", "5=x", "-5=1", "5=nan", "5=inf", "5 3", '"=3', '""=3', "5=1=2", "99999999999=1", "five=1"],
+)
+def test_a_line_that_is_no_logit_bias_is_refused(line):
+    with pytest.raises(FieldError, match=r"[Ll]ogit bias"):
+        DEFAULT.with_value("logit_bias", [line])
+
+
+def test_logit_biases_are_read_in_every_spelling_and_add_up():
+    chain = DEFAULT.with_value("logit_bias", ["5=1", "5+0.5", " 6 = -.5 ", '" a\\"b\\n"=2', "7=false", "7=3", "8=-inf"])
+    call = next(each for each in chain.native_calls(1) if "bias" in each.name)
+    infinite = float("-inf")
+    assert call.args[1].biases == ((5, 1.5), (6, -0.5), (' a"b\n', 2.0), (7, infinite), (8, infinite))
+    assert call.can_empty

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +9,7 @@ from hypothesis import strategies as st
 
 from engine.sampling.chain import DRAW, Chain
 from engine.sampling.stage import Candidates, NativeCall
+from tests.support.chi_square import chi_square_chance
 from tests.support.native_samplers import apply_native, assert_same, native_chain
 
 DEFAULT = Chain.default()
@@ -107,29 +106,6 @@ def _draws(chain: Chain, seed: int, logits_v: np.ndarray, n_draws: int, history:
         return np.array([native.apply(left).token for _ in range(n_draws)])
 
 
-def _chance_of_at_least(chi_square: float, n_degrees: int) -> float:
-    """Upper tail of the chi-square distribution (Wilson and Hilferty 1931; good to a few percent of p at these sizes)."""
-    spread = 2 / (9 * n_degrees)
-    z = ((chi_square / n_degrees) ** (1 / 3) - (1 - spread)) / math.sqrt(spread)
-    return 0.5 * math.erfc(z / math.sqrt(2))
-
-
-def _chi_square_chance(drawn: np.ndarray, ids: np.ndarray, p: np.ndarray) -> float:
-    expected = p * len(drawn)
-    counts = np.array([(drawn == token).sum() for token in ids])
-    assert counts.sum() == len(drawn), "a token was drawn that the reference had cut"
-    rare = expected < 5
-    if rare.any():
-        expected = np.append(expected[~rare], expected[rare].sum())
-        counts = np.append(counts[~rare], counts[rare].sum())
-        if expected[-1] < 5:
-            expected[-2] += expected[-1]
-            counts[-2] += counts[-1]
-            expected, counts = expected[:-1], counts[:-1]
-    assert len(expected) > 2
-    return _chance_of_at_least(float(((counts - expected) ** 2 / expected).sum()), len(expected) - 1)
-
-
 DRAW_CHAINS = {
     "default": (DEFAULT, 11),
     "hot and wide": (DEFAULT.with_value("temperature", 1.8).with_value("top_k", 100).with_value("min_p", 0.01), 12),
@@ -142,13 +118,13 @@ def test_ten_thousand_native_draws_follow_the_reference(small, chain, seed):
     history = small.prompt_tokens * 3
     drawn = _draws(chain, seed, small.logits_v, N_DRAWS, history)
     last = chain.reference(small.logits_v, history)[-1].candidates
-    assert _chi_square_chance(drawn, last.ids, last.probabilities()) > 1e-4
+    assert chi_square_chance(drawn, last.ids, last.probabilities()) > 1e-4
 
 
 def test_the_chi_square_test_notices_a_temperature_that_is_off_by_a_tenth(small):
     drawn = _draws(DEFAULT, 11, small.logits_v, N_DRAWS, [])
     other = DEFAULT.with_value("temperature", 0.9).reference(small.logits_v)[-1].candidates
-    assert _chi_square_chance(drawn, other.ids, other.probabilities()) < 1e-4
+    assert chi_square_chance(drawn, other.ids, other.probabilities()) < 1e-4
 
 
 def test_the_same_seed_draws_the_same_tokens_and_another_does_not(small):

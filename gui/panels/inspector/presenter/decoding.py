@@ -30,11 +30,15 @@ class DecodingPresenter:
         """
         chain = self._workbench.chain
         idle = {link.key for link in Chain.default().links if not link.is_active}
-        seen = [each for stage, each in chain.fields() if stage.key not in idle]
+        active = [(stage.key, each) for stage, each in chain.fields() if stage.key not in idle]
+        nearest = [each for key, each in active if key == active[-1][0]]
+        others = [each for key, each in active if key != active[-1][0]]
         folded = [replace(each, advanced=True) for stage, each in chain.fields() if stage.key in idle]
         limits = [each for each in RUN_OPTIONS if each.soft_maximum is not None and not each.advanced]
         rest = [each for each in RUN_OPTIONS if each not in limits]
-        return (*seen[-1:], *seen[:-1], *limits), (*rest, *folded)
+        seen = (*nearest, *others)
+        hidden = [each for each in seen if each.advanced]
+        return (*(each for each in seen if not each.advanced), *limits), (*rest, *hidden, *folded)
 
     def values(self) -> dict[str, Value]:
         """The present value of every field."""
