@@ -67,7 +67,7 @@ from engine.wire.messages import (
 from engine.worker import binding, capture
 from engine.worker.bench import measure
 from engine.worker.binding import AbortFlag, Ggml, NativeLog
-from engine.worker.prompting import Prepared, prepare
+from engine.worker.prompting import Prepared, prepare, spelled
 from engine.worker.session import Aborted, LoadCancelled, Session, open_session, refuse_other_kinds
 from engine.worker.writing import chain_of, draw_seed, write_answer
 
@@ -317,6 +317,9 @@ class Worker:
 
     def _tokenize(self, command: Tokenize) -> None:
         vocab = self._loaded().vocab
+        if command.tokens:
+            self._emit(Tokenized(command.request_id, tuple(spelled(command.tokens, vocab))))
+            return
         ids = vocab.tokenize(command.text, add_special=command.add_special, parse_special=command.parse_special)
         tokens: list[TokenInfo] = []
         place = 0

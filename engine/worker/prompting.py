@@ -6,7 +6,7 @@ the net: should it find a way to hang, it hangs a process that can be killed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,7 +15,7 @@ from engine.chat.context import fit_rendered, overflow_trouble
 from engine.chat.parts import Role, Turn
 from engine.chat.stream import opens_thinking
 from engine.chat.template import Templates, choose, starts_with_bos
-from engine.wire.messages import ModelFacts, Prompt
+from engine.wire.messages import ModelFacts, Prompt, TokenInfo
 from engine.worker.binding import Vocabulary
 
 
@@ -59,11 +59,15 @@ def prepare(
         n_reserve: tokens to keep free for the answer when the oldest messages may be left out.
 
     Raises:
-        KnownError: the template fails, the prompt is empty, or it does not fit in the context.
+        KnownError: the template fails, the prompt is empty, a token is not the model's, or it does not fit in the
+            context.
     """
-    prepared = (
-        _of_messages(prompt, facts, vocab, templates, n_reserve, now) if prompt.messages else _of_text(prompt, vocab)
-    )
+    if prompt.tokens:
+        prepared = _of_tokens(prompt, vocab)
+    elif prompt.messages:
+        prepared = _of_messages(prompt, facts, vocab, templates, n_reserve, now)
+    else:
+        prepared = _of_text(prompt, vocab)
     if not prepared.tokens:
         raise KnownError("The prompt is empty", next_step="write something first")
     if len(prepared.tokens) >= facts.n_ctx:
@@ -71,6 +75,36 @@ def prepare(
         trouble = overflow_trouble(len(prepared.tokens), facts.n_ctx, facts.n_ctx_train or None, can_drop, 1)
         raise KnownError.of(trouble)
     return prepared
+
+
+def spelled(tokens: Sequence[int], vocab: Vocabulary) -> Iterator[TokenInfo]:
+    """What these tokens stand for, control tokens by their spelling; places are those in their joined bytes.
+
+    Raises:
+        KnownError: one is not the model's.
+    """
+    _need_known(tokens, vocab)
+    place = 0
+    for each in tokens:
+        piece = vocab.piece(each, special=True)
+        yield TokenInfo(each, piece, place, place + len(piece), vocab.is_control(each))
+        place += len(piece)
+
+
+def _need_known(tokens: Sequence[int], vocab: Vocabulary) -> None:
+    stranger = next((each for each in tokens if not 0 <= each < vocab.n_vocab), None)
+    if stranger is not None:
+        raise KnownError(
+            "The loaded model has no such token",
+            value=f"{stranger}; its vocabulary has {vocab.n_vocab:,}",
+            next_step="load the model that the tokens come from",
+        )
+
+
+def _of_tokens(prompt: Prompt, vocab: Vocabulary) -> Prepared:
+    _need_known(prompt.tokens, vocab)
+    text = b"".join(vocab.piece(each, special=True) for each in prompt.tokens).decode(errors="replace")
+    return Prepared(text, prompt.tokens, "", "", (), (), 0, opens_thinking(text))
 
 
 def _of_text(prompt: Prompt, vocab: Vocabulary) -> Prepared:
