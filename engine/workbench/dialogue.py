@@ -258,14 +258,7 @@ class Dialogue:
 
     def show_message(self, message_id: MessageId) -> None:
         """Show the newest branch through a message of the open conversation, whichever is shown now."""
-        if self._conversation is None or self._writing is not None:
-            return
-        conversation_id = self._conversation.id
-        self._in_store(
-            lambda store: store.messages.set_head(conversation_id, store.messages.newest_leaf(message_id)),
-            title="Changing the branch",
-        )
-        self._load(conversation_id)
+        self.show_sibling(message_id, 0)
 
     def show_sibling(self, message_id: MessageId, delta: int) -> None:
         """Show the next (1) or the one before (−1) of a message's alternatives, with what follows it."""
@@ -390,9 +383,13 @@ class Dialogue:
                 if view == self._n_views:
                     self._begin_branch(message_id, begin(source), chain, options)
             except KnownError as error:
-                self._bus.post(TroubleShown(error.trouble, "chat"))
+                refused(error.trouble)
 
-        self._in_store(lambda store: read_source(store, message_id), then=then, title="Reading the answer")
+        def refused(trouble: Trouble) -> None:
+            self._bus.post(TroubleShown(trouble, "chat"))
+
+        title = "Reading the answer"
+        self._in_store(lambda store: read_source(store, message_id), then=then, title=title, failed=refused)
 
     def _begin_branch(self, message_id: MessageId, origin: Origin, chain: Chain, options: Mapping[str, Value]) -> None:
         self._need_quiet()

@@ -162,13 +162,13 @@ def test_an_answer_whose_engine_was_killed_has_no_tokens_and_says_so(chat: Chat)
     chat.driver.until(lambda: not chat.dialogue.is_writing)
     killed = chat.dialogue.messages[-1]
     assert killed.state is MessageState.FAILED
-    chat.driver.troubles.clear()
     told = chat.told(chat.workbench.answer_tokens, killed.id)
     assert isinstance(told, Trouble)
     assert "were not kept" in told.what
     assert "ended before the answer did" in told.value
-    chat.workbench.fork_answer(killed.id, 0, 1)
-    assert chat.trouble().what == told.what
+    for n_asked in (1, 2):
+        chat.workbench.fork_answer(killed.id, 0, 1)
+        chat.driver.until(lambda n_asked=n_asked: chat.driver.troubles.count(told) == n_asked)
 
 
 def test_what_no_model_wrote_cannot_be_forked(chat: Chat) -> None:
