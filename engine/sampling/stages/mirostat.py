@@ -6,6 +6,7 @@ Source: Basu et al. 2020 (arXiv 2007.14966); llama.h `llama_sampler_init_mirosta
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from engine.base.fields import Field, FieldKind, FieldSet
 from engine.sampling.stage import (
@@ -22,6 +23,10 @@ from engine.sampling.stage import (
     text,
     whole,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 FIELDS = FieldSet(
     (
@@ -110,7 +115,7 @@ def _reference(candidates: Candidates, values: Values, history: Sequence[int]) -
     return candidates.taken(np.arange(min(max(n_kept, 1), len(p))))
 
 
-def _n_kept_v1(p, mu, m: int, n_vocab: int) -> int:  # type: ignore[no-untyped-def]
+def _n_kept_v1(p: NDArray[np.float32], mu: np.float32, m: int, n_vocab: int) -> int:
     """The paper's k: from Zipf's exponent, estimated on the m likeliest tokens, and the surprise that is allowed."""
     import numpy as np
 

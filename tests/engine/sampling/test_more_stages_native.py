@@ -25,7 +25,7 @@ def _values(key: str, settings: Settings) -> Settings:
     return stage_named(key).fields.checked(settings)
 
 
-def _same_tokens(native: Applied, reference: Candidates) -> None:
+def assert_same_tokens(native: Applied, reference: Candidates) -> None:
     """The same survivors, but for one at the cut where float32 may round the sum either way."""
     ours, theirs = set(reference.ids.tolist()), set(native.candidates.ids.tolist())
     assert len(ours ^ theirs) <= 1
@@ -68,7 +68,7 @@ def test_typical_p_keeps_the_tokens_that_the_native_sampler_keeps(real, p):
     stage = stage_named("typical_p")
     candidates = Candidates.of_logits(real.logits_v)
     native = apply_native(stage.calls({"typical_p": p}, 1), candidates, (), real.n_vocab)
-    _same_tokens(native, stage.reference(candidates, {"typical_p": p}, ()))
+    assert_same_tokens(native, stage.reference(candidates, {"typical_p": p}, ()))
 
 
 def test_typical_p_and_mirostat_work_where_tokens_are_banned(real):
@@ -82,7 +82,7 @@ def test_typical_p_and_mirostat_work_where_tokens_are_banned(real):
     ):
         stage, values = stage_named(key), _values(key, settings)
         native = apply_native(stage.calls(values, 1), candidates, (), real.n_vocab)
-        _same_tokens(native, stage.reference(candidates, values, ()))
+        assert_same_tokens(native, stage.reference(candidates, values, ()))
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
