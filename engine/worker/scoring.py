@@ -2,7 +2,7 @@
 
 The text is computed in chunks with logits for every token of a chunk. The chain is llama.cpp's own, one for the whole
 text, which is told each token in turn; so penalties see what stands before each place. Stages that change with what
-they draw themselves (mirostat) have nothing to go by here and stay at their beginning; a grammar is left out, since
+they draw themselves have nothing to go by here and stay at their beginning; a grammar is left out, since
 the text may have been written without it.
 """
 
