@@ -273,7 +273,9 @@ class RunStats(msgspec.Struct, frozen=True):
 
     `prefill_s` is the time to compute the prompt's new tokens, `first_token_s` the time from the command's arrival to
     the first token's leaving, `decode_s` from the first token to the last. `contended` says that the engine's threads
-    got noticeably less of the CPU than they asked for, `cpu_share` how much (1 is all of it).
+    got noticeably less of the CPU than they asked for, `cpu_share` how much (1 is all of it). `n_drafted` tokens were
+    guessed by speculation, `n_accepted` of them were right; None for a run without it. `no_shortcut` says why
+    speculation or backend sampling that was asked for was not used, "" otherwise.
     """
 
     n_prompt: int
@@ -285,6 +287,14 @@ class RunStats(msgspec.Struct, frozen=True):
     decode_s: float
     cpu_share: float | None = None
     contended: bool = False
+    n_drafted: int | None = None
+    n_accepted: int | None = None
+    no_shortcut: str = ""
+
+    @property
+    def acceptance_rate(self) -> float | None:
+        """The share of the guessed tokens that were right, 0 to 1; None when none was guessed."""
+        return self.n_accepted / self.n_drafted if self.n_drafted and self.n_accepted is not None else None
 
     @property
     def prefill_tps(self) -> float | None:

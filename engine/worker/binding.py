@@ -165,13 +165,13 @@ def model_params(
 def context_params(
     options: Mapping[str, Value], ggml: Ggml, abort: AbortFlag, *, n_threads: int, n_threads_batch: int
 ) -> Any:
-    """`llama_context_params` of these load options: one sequence, logits for one token."""
+    """`llama_context_params` of these load options: one sequence."""
     params = llama.llama_context_default_params()
     params.n_ctx = int(_number(options["n_ctx"]))
     params.n_batch = int(_number(options["n_batch"]))
     params.n_ubatch = min(int(_number(options["n_ubatch"])), params.n_batch)
     params.n_seq_max = 1
-    params.n_outputs_max = 1
+    params.n_outputs_max = int(_number(options["n_outputs_max"]))
     params.n_threads, params.n_threads_batch = n_threads, n_threads_batch
     params.flash_attn_type = FLASH_ATTN[str(options["flash_attn"])]
     params.type_k, params.type_v = ggml.type_id(str(options["type_k"])), ggml.type_id(str(options["type_v"]))
@@ -246,6 +246,7 @@ class SamplerChain:
 
     def __init__(self, calls: Iterable[NativeCall], *, n_vocab: int, n_ctx: int, banned: Sequence[int] = ()) -> None:
         """Args: `banned` are tokens that are never drawn; sizes in tokens, for the stages that ask for them."""
+        self.before_close: Callable[[], None] | None = None
         params = llama.llama_sampler_chain_default_params()
         params.no_perf = True
         self.pointer = llama.llama_sampler_chain_init(params)
@@ -265,7 +266,17 @@ class SamplerChain:
         for token in tokens:
             llama.llama_sampler_accept(self.pointer, token)
 
+    def copy(self) -> SamplerChain:
+        """The same samplers in the same state, apart from this chain; to be closed on its own."""
+        twin = object.__new__(SamplerChain)
+        twin.before_close, twin.pointer = None, llama.llama_sampler_clone(self.pointer)
+        return twin
+
     def close(self) -> None:
+        """Free it, after `before_close` where somebody still uses it."""
+        if self.before_close is not None:
+            self.before_close()
+            self.before_close = None
         if self.pointer:
             llama.llama_sampler_free(self.pointer)
             self.pointer = None

@@ -31,6 +31,7 @@ from engine.worker.bench import CONTENDED_BELOW, CpuShare
 from engine.worker.binding import SamplerChain
 from engine.worker.prompting import prepare
 from engine.worker.session import Aborted, Session
+from engine.worker.speculation import refuse_one_output, steps_of
 
 BUNDLE_S = 0.03
 """Pieces that come within so short a time travel in one frame: two ticks of a window."""
@@ -81,6 +82,7 @@ def write_answer(
     limit = max_tokens if max_tokens >= 0 else session.n_ctx
     chain = chain_of(command.chain)
     seed = draw_seed(int(str(options["seed"])))
+    refuse_one_output(options, session)
     prepared = prepare(
         command.prompt,
         session.facts,
@@ -110,12 +112,14 @@ def write_answer(
     writer = _Writer(command.run_id, (*(stops if isinstance(stops, tuple) else ()), *prepared.stops), emit)
     prefill_s = 0.0
     share: CpuShare | None = None
-    reason, stop_text, native = FinishReason.CANCELLED, "", None
+    reason, stop_text, native, steps = FinishReason.CANCELLED, "", None, None
     try:
         session.prefill(prepared.tokens, lambda done, total: emit(PrefillProgress(command.run_id, done, total)))
         prefill_s = time.monotonic() - rendered_s
         history = list(prepared.tokens)
         native = _native(chain, seed, history, session, banned)
+        steps = steps_of(options, session, history, limit)
+        steps.use(native)
         share = CpuShare(session.facts.n_threads)
         while True:
             if control.is_cancelled():
@@ -143,12 +147,15 @@ def write_answer(
                 native.close()
                 chain = chain_of(links)
                 native = _native(chain, (seed + writer.n_completion) % HIGHEST_SEED, history, session, banned)
-            session.decode_one(token)
+                steps.use(native)
+            steps.advance(token)
     except Aborted:
         reason = FinishReason.CANCELLED
     finally:
         if native is not None:
             native.close()
+        if steps is not None:
+            steps.close()
         writer.flush(len(session.cached))
     cpu_share = share.read() if share is not None and session.facts.devices == ("CPU",) else None
     stats = RunStats(
@@ -161,6 +168,9 @@ def write_answer(
         decode_s=writer.last_s - writer.first_s if writer.first_s is not None else 0.0,
         cpu_share=cpu_share,
         contended=cpu_share is not None and cpu_share < CONTENDED_BELOW,
+        n_drafted=steps.n_drafted if steps is not None else None,
+        n_accepted=steps.n_accepted if steps is not None else None,
+        no_shortcut=steps.no_shortcut if steps is not None else "",
     )
     emit(RunDone(command.run_id, reason, stats, stop_text))
 
