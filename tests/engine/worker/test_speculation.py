@@ -226,14 +226,18 @@ def test_a_context_with_one_output_a_call_is_refused_with_the_option_to_change(l
 
 
 def test_a_sliding_window_that_moved_on_gives_wrong_guesses_back(tmp_path: Path, gemma3: Path) -> None:
-    """Beyond window and micro-batch old keys are overwritten; a guess must not cost one that is still needed."""
+    """Beyond window and micro-batch old keys are overwritten; a guess must not cost one that is still needed.
+
+    Without repacking, and in calls of four tokens, this model's kernels round as they do for one.
+    """
     options = {"n_ctx": 1024, "n_batch": 64, "n_ubatch": 64, "use_extra_bufts": False, "n_threads": 1}
-    prompt = "The days of the week are Monday, Tuesday, Wednesday and so on. " * 45 + "The days of the week are"
+    prompt = "The days of the week are Monday, Tuesday, Wednesday and so on. " * 54 + "The days of the week are"
     with open_bench(tmp_path, start=False) as driver:
-        driver.load(gemma3, n_outputs_max=8, **options)
+        driver.load(gemma3, n_outputs_max=4, **options)
+        ask(driver, prompt, max_tokens=0)  # read once, so that both runs begin with the same cache
         hot = Chain.default().with_value("temperature", 3.0).with_enabled("top_p", False).with_enabled("min_p", False)
         plain, guessed = both(driver, prompt, hot, max_tokens=16, seed=4)
-        assert plain.stats.n_prompt > 512 + 64
+        assert plain.stats.n_prompt > 768  # window and micro-batch, rounded up by the engine
         assert guessed.raw == plain.raw
         assert guessed.stats.n_drafted
         assert guessed.stats.n_accepted is not None
