@@ -59,8 +59,8 @@ RUN_OPTIONS = FieldSet(
             label="Speculation",
             help="Guess the next tokens and check all of them in one call of the engine; the text stays the same, up to "
             "the rounding of a longer call. Lookup guesses that what followed the last words before will follow them "
-            "again: faster where an answer repeats its prompt or itself (1.2 to 1.3 times on a CPU), and no gain in free "
-            "text. Needs more than one output a call (a load option).",
+            "again: faster where an answer repeats its prompt or itself (up to 1.3 times on a CPU), a little slower in "
+            "free text. Needs more than one output a call (a load option).",
             source="Saxena 2023, prompt lookup decoding; llama.cpp examples/lookup",
             choices=("off", "lookup"),
             neutral="off",
