@@ -112,6 +112,7 @@ def chat(session: Session) -> int:
     if isinstance(end, RunFailed):
         raise KnownError.of(end.trouble)
     stats = end.stats
+    notes = (*started[0].warnings, *((stats.no_shortcut,) if stats.no_shortcut else ()))
     document = {
         "text": "".join(text),
         "finish_reason": end.reason.value,
@@ -125,8 +126,10 @@ def chat(session: Session) -> int:
         "first_token_s": stats.first_token_s,
         "prefill_tps": stats.prefill_tps,
         "decode_tps": stats.decode_tps,
+        "n_drafted": stats.n_drafted,
+        "n_accepted": stats.n_accepted,
         "contended": stats.contended,
-        "warnings": list(started[0].warnings),
+        "warnings": list(notes),
     }
     if session.as_json:
         if arguments.stream:
@@ -136,7 +139,7 @@ def chat(session: Session) -> int:
     else:
         print()
         session.note(_figures(document))
-        for each in started[0].warnings:
+        for each in notes:
             session.note(f"note: {each}")
     return 130 if end.reason is FinishReason.CANCELLED else 0
 
@@ -362,6 +365,9 @@ def _figures(document: dict[str, Any]) -> str:
         parts.append(f"prompt {document['prefill_tps']:.0f} tok/s")
     if document["decode_tps"] is not None:
         parts.append(f"writing {document['decode_tps']:.1f} tok/s")
+    if document["n_drafted"]:
+        share = document["n_accepted"] / document["n_drafted"]
+        parts.append(f"accepted {share:.0%} of {document['n_drafted']:,} drafted")
     if document["first_token_s"] is not None:
         parts.append(f"first token {document['first_token_s']:.2f} s")
     parts.append(f"seed {document['seed']}")

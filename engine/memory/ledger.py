@@ -152,7 +152,7 @@ def _entries(buffers: list[BufferUse], kv_text: str, copied_bytes: int) -> list[
 
 def _host_entries(use: MemoryUse, vocab_bytes: int | None) -> list[Entry]:
     """What RAM holds beside the engine's buffers."""
-    found = [Entry(Part.OUTPUT, use.output_bytes, "logits of one token, 4 bytes each")]
+    found = [Entry(Part.OUTPUT, use.output_bytes, "logits of the tokens that a call gives back, 4 bytes each")]
     if use.mapped_bytes:
         found.append(Entry(Part.MAPPED, use.mapped_bytes, "pages of the file whose weights were also copied"))
     tables = use.vocab_bytes if use.vocab_bytes is not None else vocab_bytes

@@ -122,6 +122,22 @@ LOAD_OPTIONS = FieldSet(
             advanced=True,
         ),
         Field(
+            key="n_outputs_max",
+            kind=FieldKind.INT,
+            default=1,
+            label="Outputs a call",
+            help="For how many tokens of one call the engine computes scores. Writing needs one; speculation needs one "
+            "more than it guesses. Each takes twice 4 bytes for every token of the vocabulary.",
+            source="llama_context_params.n_outputs_max",
+            minimum=1,
+            maximum=1024,
+            soft_maximum=64,
+            step=1,
+            unit="tokens",
+            neutral=1,
+            advanced=True,
+        ),
+        Field(
             key="flash_attn",
             kind=FieldKind.CHOICE,
             default="auto",

@@ -294,6 +294,8 @@ class RunStats(msgspec.Struct, frozen=True):
     got noticeably less of the CPU than they asked for, `cpu_share` how much (1 is all of it). `n_completion` counts the
     `n_begun` tokens that the answer was begun with; they are computed with the prompt, so no speed counts them as written,
     and `n_reused` may hold some of them.
+    `n_drafted` tokens were guessed by speculation, `n_accepted` of them were right; None for a run without it.
+    `no_shortcut` says why speculation or backend sampling that was asked for was not used, "" otherwise.
     """
 
     n_prompt: int
@@ -306,6 +308,14 @@ class RunStats(msgspec.Struct, frozen=True):
     cpu_share: float | None = None
     contended: bool = False
     n_begun: int = 0
+    n_drafted: int | None = None
+    n_accepted: int | None = None
+    no_shortcut: str = ""
+
+    @property
+    def acceptance_rate(self) -> float | None:
+        """The share of the guessed tokens that were right, 0 to 1; None when none was guessed."""
+        return self.n_accepted / self.n_drafted if self.n_drafted and self.n_accepted is not None else None
 
     @property
     def prefill_tps(self) -> float | None:

@@ -164,13 +164,13 @@ def model_params(
 def context_params(
     options: Mapping[str, Value], ggml: Ggml, abort: AbortFlag, *, n_threads: int, n_threads_batch: int
 ) -> Any:
-    """`llama_context_params` of these load options: one sequence, logits for one token."""
+    """`llama_context_params` of these load options: one sequence."""
     params = llama.llama_context_default_params()
     params.n_ctx = int(_number(options["n_ctx"]))
     params.n_batch = int(_number(options["n_batch"]))
     params.n_ubatch = min(int(_number(options["n_ubatch"])), params.n_batch)
     params.n_seq_max = 1
-    params.n_outputs_max = 1
+    params.n_outputs_max = int(_number(options["n_outputs_max"]))
     params.n_threads, params.n_threads_batch = n_threads, n_threads_batch
     params.flash_attn_type = FLASH_ATTN[str(options["flash_attn"])]
     params.type_k, params.type_v = ggml.type_id(str(options["type_k"])), ggml.type_id(str(options["type_v"]))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import llama_cpp.llama_cpp as llama
@@ -93,6 +93,7 @@ class SamplerChain:
         Raises:
             KnownError: a token or a grammar that this model or llama.cpp does not take.
         """
+        self.before_close: Callable[[], None] | None = None
         params = llama.llama_sampler_chain_default_params()
         params.no_perf = True
         self.pointer = llama.llama_sampler_chain_init(params)
@@ -173,8 +174,18 @@ class SamplerChain:
             if call.can_empty and not candidates.can_draw:
                 raise nothing_left(call)
 
+    def copy(self) -> SamplerChain:
+        """The same native samplers, apart from this chain, to ask what they are; to be closed on its own."""
+        twin = object.__new__(SamplerChain)
+        twin.before_close, twin.pointer = None, llama.llama_sampler_clone(self.pointer)
+        twin._parts, twin._sleeping = [], {}
+        return twin
+
     def close(self) -> None:
-        """Free the chain with all its samplers."""
+        """Free the chain with all its samplers, after `before_close` where somebody still uses it."""
+        if self.before_close is not None:
+            self.before_close()
+            self.before_close = None
         if self.pointer:
             llama.llama_sampler_free(self.pointer)
             self.pointer = None

@@ -27,6 +27,7 @@ from engine.worker.binding import AbortFlag, Ggml, NativeLog, Vocabulary, contex
 from engine.worker.breakdown import read_breakdown
 from engine.worker.calls import Calls, each_call
 from engine.worker.fingerprint import fingerprint
+from engine.worker.refusals import context_trouble, load_trouble
 from engine.worker.samplers import SamplerChain
 
 DECODE_OK, DECODE_NO_ROOM, DECODE_ABORTED = 0, 1, 2
@@ -65,6 +66,7 @@ class Session:
     Attributes:
         cached: the tokens whose keys and values the cache holds, in order, from position 0.
         n_steps: grows with every call of the engine that came back.
+        n_ahead_most: how many tokens `decode_ahead` takes beside the first; 0 where the context has one output a call.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Session:
         facts: ModelFacts,
         memory: MemoryUse,
         abort: AbortFlag,
+        n_outputs_max: int = 1,
     ) -> None:
         self._model, self._context, self._params = model, context, params
         self.vocab, self.facts, self.memory, self.abort = vocab, facts, memory, abort
@@ -87,6 +90,11 @@ class Session:
         self._batch_tokens = (llama.llama_token * self._n_batch)()
         self._one_token = (llama.llama_token * 1)()
         self._one_batch = llama.llama_batch_get_one(self._one_token, 1)
+        self._has_attached = False
+        self._ahead: list[int] = []  # in llama.cpp's cache after `cached`, not confirmed
+        self._output = -1  # of which token of the last call the logits are wanted; -1 is the last
+        self.n_ahead_most = min(n_outputs_max, self._n_batch, llama.llama_n_ubatch(context)) - 1
+        self._every_output = (ctypes.c_int8 * (self.n_ahead_most + 1))(*[1] * (self.n_ahead_most + 1))
         self.n_ctx: int = facts.n_ctx
 
     @property
@@ -172,19 +180,83 @@ class Session:
             self._failed(status)
         self.cached.append(token)
         self._calls.add(1)
+        self._output = -1
         self.n_steps += 1
+
+    def decode_ahead(self, token: int, guesses: Sequence[int]) -> None:
+        """Append one token, and compute the logits after it and after each guess of what follows, in one call.
+
+        `sample` and `logits_pointer` are at the first of them; each `keep_ahead` goes on by one. Guesses are not part
+        of `cached` before they are kept, and must be dropped before anything else is computed.
+
+        Args:
+            guesses: 1 to `n_ahead_most` tokens.
+        """
+        tokens = [token, *guesses]
+        self._batch_tokens[: len(tokens)] = tokens
+        batch = llama.llama_batch_get_one(self._batch_tokens, len(tokens))
+        batch.logits = ctypes.cast(self._every_output, ctypes.POINTER(ctypes.c_int8))
+        self._decode(batch, (token,))
+        self._ahead = list(guesses)
+        self._output = 0
+
+    def keep_ahead(self, token: int) -> bool:
+        """Confirm the next guess if it is this token; whether it was."""
+        if not self._ahead or self._ahead[0] != token:
+            return False
+        self.cached.append(self._ahead.pop(0))
+        self._output += 1
+        return True
+
+    def drop_ahead(self) -> bool:
+        """Cut the guesses that were not kept off the cache; whether the rest of it could stay (else it is empty now).
+
+        After it the logits of the last call cannot be read any more.
+        """
+        if not self._ahead:
+            return True
+        self._ahead = []
+        n_keep, window = len(self.cached), self.facts.n_swa
+        # A window lets go of what the first token of a call does not need, so a guess alone never costs it anything.
+        oldest = llama.llama_memory_seq_pos_min(self._memory_handle, 0) if window else 0
+        is_whole = self.facts.can_roll_back or oldest <= max(0, n_keep - window)
+        if is_whole and llama.llama_memory_seq_rm(self._memory_handle, 0, n_keep, -1):
+            return True
+        self.forget()
+        return False
 
     def sample(self, chain: SamplerChain) -> int:
         """The next token, picked by the chain from the last logits; the chain remembers it. May raise `KnownError`."""
-        return chain.sample(self._context)
+        if self._has_attached:
+            return int(llama.llama_sampler_sample(chain.pointer, self._context, self._output))
+        return chain.sample(self._context, self._output)
 
     def logits(self) -> npt.NDArray[np.float32]:
         """The last token's logits where they lie: float32 [n_vocab], valid until the next call of the engine."""
         return np.ctypeslib.as_array(self.logits_pointer(), shape=(self.vocab.n_vocab,))
 
+    def attach(self, chain: SamplerChain) -> bool:
+        """Pick with this chain inside the graph, until it is closed; False where the engine does not take it."""
+        chain.before_close = self._detach
+        self._has_attached = bool(llama.llama_set_sampler(self._context, 0, chain.pointer))
+        return self._has_attached
+
+    def _detach(self) -> None:
+        llama.llama_set_sampler(self._context, 0, None)
+        self._has_attached = False
+
     def logits_pointer(self) -> Any:
-        """The last token's logits: float32 [n_vocab], valid until the next call of the engine."""
-        return llama.llama_get_logits_ith(self._context, -1)
+        """The last token's logits: float32 [n_vocab], valid until the next call of the engine.
+
+        Raises:
+            KnownError: a chain is attached, which leaves no logits.
+        """
+        if self._has_attached:
+            raise KnownError(
+                "There are no scores to look at while the backend samples",
+                next_step="turn backend sampling off to see them",
+            )
+        return llama.llama_get_logits_ith(self._context, self._output)
 
     def set_threads(self, n_decode: int, n_batch: int) -> None:
         """Compute with so many threads from now on."""
@@ -195,6 +267,7 @@ class Session:
         llama.llama_memory_clear(self._memory_handle, False)
         self.cached.clear()
         self._calls.clear()
+        self._ahead = []
 
     def close(self) -> None:
         """Free the context, then the model."""
@@ -237,6 +310,7 @@ class Session:
             self._failed(status)
         self.cached.extend(tokens)
         self._calls.add(len(tokens))
+        self._output = -1
         self.n_steps += 1
 
     def _failed(self, status: int) -> None:
@@ -316,10 +390,11 @@ def open_session(
         llama.llama_model_free(model)
         raise LoadCancelled
     buffers = read_breakdown(context, ggml, log.lines)
+    n_outputs_max = int(str(options["n_outputs_max"]))
     memory = MemoryUse(
         is_dry=is_dry,
         buffers=buffers,
-        output_bytes=4 * vocab.n_vocab,
+        output_bytes=4 * vocab.n_vocab * n_outputs_max,
         mapped_bytes=mapped_extra(buffers, card, bool(options["mmap"]), is_dry=is_dry),
         base_rss_bytes=base_rss_bytes,
         vocab_bytes=vocab_bytes,
@@ -328,7 +403,7 @@ def open_session(
         took_s=time.monotonic() - started,
     )
     facts = _facts(model, context, vocab, card, path, options, threads, buffers, log.lines)
-    return Session(model, context, context_options, vocab, facts, memory, abort)
+    return Session(model, context, context_options, vocab, facts, memory, abort, n_outputs_max)
 
 
 def mapped_extra(buffers: Sequence[BufferUse], card: Card, uses_mmap: bool, *, is_dry: bool) -> int:
@@ -345,71 +420,6 @@ def mapped_extra(buffers: Sequence[BufferUse], card: Card, uses_mmap: bool, *, i
         return max(0, mapped - max(0, card.weights_bytes - copied)) if mapped else 0
     plain = sum(each.model_bytes for each in buffers if each.buffer == "CPU")
     return max(0, card.weights_bytes - plain) if plain else 0
-
-
-def load_trouble(path: Path, log_tail: str) -> KnownError:
-    """What to tell when llama.cpp refused a file, from the last lines of its log."""
-    lowered = log_tail.lower()
-    if "unknown model architecture" in lowered:
-        start = lowered.index("unknown model architecture")
-        return KnownError(
-            "This engine does not know the model's architecture",
-            value=log_tail[start:].splitlines()[0][:120],
-            next_step="choose another model, or update Llamarium when a newer engine is out",
-            remedies=(Remedy(RemedyKind.CHOOSE_MODEL, "Choose another model"),),
-            details=log_tail,
-        )
-    if any(word in lowered for word in ("unable to allocate", "failed to allocate", "out of memory", "bad_alloc")):
-        return KnownError(
-            "There is not enough memory for the model's weights",
-            value=path.name,
-            next_step="put fewer layers on the GPU, or choose a smaller quantization",
-            remedies=(
-                Remedy(RemedyKind.SET_OPTION, "Use the CPU only", "n_gpu_layers=0"),
-                Remedy(RemedyKind.CHOOSE_MODEL, "Choose another model"),
-            ),
-            details=log_tail,
-        )
-    errors = [line for line in log_tail.splitlines() if "error" in line.lower() or "failed" in line.lower()]
-    return KnownError(
-        "The engine refused the model",
-        value=(errors[0] if errors else path.name)[:200],
-        next_step="download the file again, or choose another model",
-        remedies=(Remedy(RemedyKind.CHOOSE_MODEL, "Choose another model"), Remedy(RemedyKind.RETRY, "Try again")),
-        details=log_tail,
-    )
-
-
-def context_trouble(options: Mapping[str, Value], log_tail: str) -> KnownError:
-    """What to tell when the weights are there and the context could not be made."""
-    lowered = log_tail.lower()
-    if "v cache quantization requires flash" in lowered or "quantized v cache" in lowered:
-        return KnownError(
-            "A quantized V cache needs flash attention",
-            value=f"type_v {options['type_v']}, flash_attn {options['flash_attn']}",
-            next_step="turn flash attention on, or use f16 for V",
-            remedies=(
-                Remedy(RemedyKind.SET_OPTION, "Turn flash attention on", "flash_attn=on"),
-                Remedy(RemedyKind.SET_OPTION, "Use f16 for V", "type_v=f16"),
-            ),
-            details=log_tail,
-        )
-    if "block size" in lowered or "not a multiple" in lowered or "divisible" in lowered:
-        return KnownError(
-            "This KV cache type does not divide the model's head size",
-            value=f"type_k {options['type_k']}, type_v {options['type_v']}",
-            next_step="use f16",
-            remedies=(Remedy(RemedyKind.SET_OPTION, "Use f16 for K", "type_k=f16"),),
-            details=log_tail,
-        )
-    smaller = max(256, int(str(options["n_ctx"])) // 2)
-    return KnownError(
-        "The engine could not make the context",
-        value=f"{options['n_ctx']:,} tokens, K {options['type_k']}, V {options['type_v']}",
-        next_step="use a shorter context or a smaller KV cache type",
-        remedies=(Remedy(RemedyKind.SET_OPTION, f"Use {smaller:,} context", f"n_ctx={smaller}"),),
-        details=log_tail,
-    )
 
 
 def refuse_other_kinds(card: Card, path: Path) -> None:

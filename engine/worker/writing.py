@@ -38,6 +38,7 @@ from engine.worker.prompting import prepare, spelled
 from engine.worker.samplers import SamplerChain, check_logits
 from engine.worker.schemas import grammar_of_schema
 from engine.worker.session import Aborted, Session
+from engine.worker.speculation import refuse_one_output, steps_of
 
 BUNDLE_S = 0.08
 """Pieces that come within so short a time travel in one frame: as often as a window draws them."""
@@ -93,6 +94,7 @@ def write_answer(
     chain = chain_of(command.chain)
     seed = draw_seed(int(str(options["seed"])))
     warnings = schema_warnings(chain)
+    refuse_one_output(options, session)
     prepared = prepare(
         command.prompt,
         session.facts,
@@ -138,7 +140,7 @@ def write_answer(
     prefill_s = 0.0
     share: CpuShare | None = None
     grammar_from = 0
-    reason, stop_text = FinishReason.CANCELLED, ""
+    reason, stop_text, steps = FinishReason.CANCELLED, "", None
     try:
         stop_text = writer.begin([session.vocab.piece(each) for each in command.begun], n_reused)
         ended = _end_of_begun(command.begun, session, stop_text, limit, bool(banned))
@@ -149,6 +151,8 @@ def write_answer(
         else:
             reason = ended
         prefill_s = time.monotonic() - rendered_s
+        steps = steps_of(options, session, history, limit - writer.n_completion)
+        steps.use(native)
         share = CpuShare(session.facts.n_threads)
         while ended is None:
             if control.is_cancelled():
@@ -186,13 +190,16 @@ def write_answer(
                         for warning in schema_warnings(asked):
                             emit(LogLine("warning", warning))
                     chain, native = asked, fresh
+                    steps.use(native)
                     native.accept_answer(history[n_prompt + grammar_from :])
                     changes.append(ChainChange(writer.n_completion, links))
-            session.decode_one(token)
+            steps.advance(token)
     except Aborted:
         reason = FinishReason.CANCELLED
     finally:
         native.close()
+        if steps is not None:
+            steps.close()
         writer.flush(len(session.cached))
     cpu_share = share.read() if share is not None and session.facts.devices == ("CPU",) else None
     stats = RunStats(
@@ -206,6 +213,9 @@ def write_answer(
         cpu_share=cpu_share,
         contended=cpu_share is not None and cpu_share < CONTENDED_BELOW,
         n_begun=min(len(command.begun), writer.n_completion),
+        n_drafted=steps.n_drafted if steps is not None else None,
+        n_accepted=steps.n_accepted if steps is not None else None,
+        no_shortcut=steps.no_shortcut if steps is not None else "",
     )
     emit(RunDone(command.run_id, reason, stats, stop_text, tuple(history[n_prompt:]), tuple(changes)))
 

@@ -1,6 +1,6 @@
 """`make bench`: every promise about speed and memory, measured against a peer in the same call.
 
-`python -m tests.benchmarks [decode|window|header|transcript|lab …]` runs a part. Ends with 1 when a promise is not kept.
+`python -m tests.benchmarks [decode|window|header|transcript|lab|speculation …]` runs a part. Ends with 1 when a promise is not kept.
 Measure on an idle machine: with every core taken, a busy neighbour costs the engine many times its speed.
 """
 
@@ -13,7 +13,7 @@ import psutil
 from tests.benchmarks.report import Row, show
 from tests.support import model_files
 
-PARTS = ("header", "transcript", "start", "decode", "window", "lab")
+PARTS = ("header", "transcript", "start", "decode", "window", "lab", "speculation")
 
 
 def main() -> int:
@@ -44,6 +44,10 @@ def main() -> int:
         kept &= show(batch_row(path) for path in (model_files.smollm2(), model_files.gemma3()))
     if "decode" in wanted or "window" in wanted:
         kept &= _with_window("decode" in wanted, "window" in wanted)
+    if "speculation" in wanted:
+        from tests.benchmarks.bench_speculation import all_rows
+
+        kept &= show(all_rows((model_files.smollm2, model_files.gemma3)))
     print("all promises kept" if kept else "a promise was not kept")
     return 0 if kept else 1
 

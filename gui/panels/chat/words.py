@@ -78,6 +78,12 @@ def stats_texts(figures: Figures | None) -> tuple[str, ...]:
         if stats.first_token_s is not None:
             parts.append(_tr("first token {time}").format(time=seconds_text(stats.first_token_s)))
         parts.append(tokens_text(stats.n_completion))
+        if stats.acceptance_rate is not None and stats.n_drafted is not None:
+            parts.append(
+                _tr("accepted {share} of {n} drafted").format(
+                    share=percent_text(stats.acceptance_rate), n=count_text(stats.n_drafted)
+                )
+            )
     if figures.seed is not None:
         parts.append(_tr("seed {n}").format(n=figures.seed))
     if figures.reason is FinishReason.LENGTH:
@@ -105,6 +111,14 @@ def stats_tip(figures: Figures | None) -> str:
     ]
     if figures.no_roll_back:
         lines.append(_tr("The cache of this model cannot be rolled back, so the whole prompt was read anew."))
+    if stats.no_shortcut:
+        lines.append(stats.no_shortcut)
+    elif stats.n_drafted is not None and stats.n_accepted is not None:
+        lines.append(
+            _tr("Speculation guessed {n}, of which {k} were right").format(
+                n=tokens_text(stats.n_drafted), k=count_text(stats.n_accepted)
+            )
+        )
     if stats.cpu_share is not None:
         lines.append(
             _tr("The engine got {share} of the processor time it asked for").format(share=percent_text(stats.cpu_share))

@@ -54,6 +54,7 @@ def test_chat_answers_with_its_figures(tmp_path: Path, smollm2: Path) -> None:
     assert found["seed"] == 4
     assert found["completion_tokens"] <= 8
     assert found["decode_tps"] > 0
+    assert (found["n_drafted"], found["n_accepted"]) == (None, None)
     assert [each["key"] for each in found["chain"]][-1] == "temperature"
 
 

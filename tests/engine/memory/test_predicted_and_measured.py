@@ -14,6 +14,7 @@ SETTINGS = [
     ("smollm2", {}),
     ("smollm2", {"n_ctx": 2048, "type_k": "q8_0", "type_v": "q8_0"}),
     ("smollm2", {"mmap": False, "n_ctx": 1024}),
+    ("smollm2", {"n_ctx": 512, "n_outputs_max": 16}),
     ("gemma3", {"n_ctx": 1024}),
     ("gemma3", {"n_ctx": 2048, "swa_full": True, "mmap": False}),
 ]

@@ -127,6 +127,15 @@ def test_figures_have_units_and_unknown_ones_are_left_out() -> None:
     assert stats_texts(None) == ()
 
 
+def test_the_share_of_right_guesses_is_told_only_where_there_were_guesses() -> None:
+    guessed = replace_stats(n_drafted=120, n_accepted=85)
+    assert "accepted 71 % of 120 drafted" in stats_texts(Figures("m", guessed, 1, FinishReason.STOP))
+    for without in (STATS, replace_stats(n_drafted=0, n_accepted=0)):
+        assert not any("drafted" in each for each in stats_texts(Figures("m", without, 1, FinishReason.STOP)))
+    refused = replace_stats(no_shortcut="No speculation: a reason.")
+    assert "No speculation: a reason." in stats_tip(Figures("m", refused, 1, FinishReason.STOP))
+
+
 def test_why_an_answer_ended_is_said_in_words() -> None:
     assert "length limit reached" in stats_texts(Figures("m", STATS, 1, FinishReason.LENGTH))
     assert "context full" in stats_texts(Figures("m", STATS, 1, FinishReason.CONTEXT))
