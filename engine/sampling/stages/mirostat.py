@@ -129,7 +129,10 @@ def _n_kept_v1(p: NDArray[np.float32], mu: np.float32, m: int, n_vocab: int) -> 
     if s <= 0.0 or s == 1.0:
         return 1
     epsilon = s - 1
-    k = float(((epsilon * 2 ** float(mu)) / (1 - float(n_vocab) ** -epsilon)) ** (1 / s))
+    try:
+        k = float(((epsilon * 2 ** float(mu)) / (1 - float(n_vocab) ** -epsilon)) ** (1 / s))
+    except OverflowError:  # so much surprise is allowed that all may stay
+        return len(p)
     return int(min(k, len(p)))
 
 
