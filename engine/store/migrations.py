@@ -96,7 +96,12 @@ def m002_thinking_time(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE messages ADD COLUMN thinking_s REAL")
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_first_tables, m002_thinking_time)
+def m004_conversation_chain(connection: sqlite3.Connection) -> None:
+    """The sampler chain that belongs to one conversation, as JSON; NULL where it uses that of all chats."""
+    connection.execute("ALTER TABLE conversations ADD COLUMN chain TEXT")
+
+
+MIGRATIONS: tuple[Migration, ...] = (m001_first_tables, m002_thinking_time, m004_conversation_chain)
 
 
 _TABLES = (

@@ -47,6 +47,7 @@ from engine.wire.messages import (
     Token,
 )
 from engine.workbench.answer import Answer
+from engine.workbench.chain_scope import wire_chain
 from engine.workbench.events import (
     Beat,
     ConversationsChanged,
@@ -96,6 +97,7 @@ class Dialogue:
         self._conversation: ConversationRow | None = None
         self._new_system_prompt = ""
         self._new_draft = ""
+        self._new_chain: str | None = None
         self._n_views = 0  # grows whenever something else is shown, so that a late answer of the store is not
         self._dropping: set[ConversationId] = set()
         self._messages: list[ThreadMessage] = []
@@ -128,6 +130,11 @@ class Dialogue:
         """The open conversation's system prompt."""
         return self._conversation.system_prompt if self._conversation else self._new_system_prompt
 
+    @property
+    def own_chain(self) -> str | None:
+        """The open conversation's sampler chain as JSON, None where it has none of its own."""
+        return self._conversation.chain if self._conversation else self._new_chain
+
     def refresh_list(self) -> None:
         """Post the list of conversations."""
         self._in_store(lambda store: store.conversations.list(), then=self._list_came, title="Reading the chats")
@@ -145,7 +152,7 @@ class Dialogue:
         self._detach()
         self._n_views += 1
         self._conversation, self._messages = None, []
-        self._new_system_prompt = system_prompt
+        self._new_system_prompt, self._new_chain = system_prompt, None
         self._post_thread()
 
     def open(self, conversation_id: ConversationId) -> None:
@@ -164,6 +171,16 @@ class Dialogue:
             conversation_id = self._conversation.id
             self._conversation = replace(self._conversation, system_prompt=text)
             self._in_store(lambda store: store.conversations.set_system_prompt(conversation_id, text))
+
+    def set_own_chain(self, chain: str | None, conversation_id: ConversationId | None = None) -> None:
+        """Keep a sampler chain with a conversation (the open one), as JSON; None for the one that all chats use."""
+        wanted = conversation_id or self.conversation_id
+        if wanted is None:
+            self._new_chain = chain
+            return
+        if self._conversation is not None and wanted == self._conversation.id:
+            self._conversation = replace(self._conversation, chain=chain)
+        self._in_store(lambda store: store.conversations.set_chain(wanted, chain))
 
     def set_draft(self, text: str) -> None:
         """Keep what stands in the composer."""
@@ -429,7 +446,7 @@ class Dialogue:
         if self._conversation is not None:
             return self._conversation.id
         conversation_id = ConversationId(random_id())
-        system_prompt = self._new_system_prompt
+        system_prompt, chain = self._new_system_prompt, self._new_chain
         model_path = self._engine.state.model_path or None
         now = self._clock.utc()
         self._new_draft = ""
@@ -446,10 +463,11 @@ class Dialogue:
             deleted_utc=None,
             draft="",
             head_id=None,
+            chain=chain,
         )
         self._in_store(
             lambda store: store.conversations.create(
-                system_prompt=system_prompt, model_path=model_path, conversation_id=conversation_id
+                system_prompt=system_prompt, model_path=model_path, chain=chain, conversation_id=conversation_id
             ),
             title="Saving the chat",
         )
@@ -570,11 +588,6 @@ class Dialogue:
             if each.id == message_id:
                 return place
         raise KnownError("This message is not in the open chat", next_step="open its chat first")
-
-
-def wire_chain(chain: Chain) -> tuple[ChainLink, ...]:
-    """The chain as it travels."""
-    return tuple(ChainLink(each["key"], each["enabled"], each["values"]) for each in chain.to_wire())
 
 
 def model_label_of(state: EngineState) -> str:
