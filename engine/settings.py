@@ -100,7 +100,7 @@ class Settings:
         load_options: the load options that differ from the engine's defaults.
         run_options: the same for runs.
         chain: the sampler chain of all chats, as plain data; empty is the default one.
-        chain_preset: the key of the preset that it began as, "" for none.
+        chain_preset: the key of the preset that it began as, "" for the one that everybody begins with.
         model_chains: the chains that belong to one model, as plain data by the model's path.
         unknown: what else the file holds, kept as it is.
         complaints: what in the file was not understood, for a notice.

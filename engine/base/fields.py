@@ -57,6 +57,7 @@ class Field:
         special: spelled-out meanings of single values, as (value, text) pairs: (0, "model's own").
         advanced: folded away in forms until asked for.
         log_scale: the slider moves in powers (contexts, batch sizes).
+        multiline: a TEXT of several lines (a grammar, a schema), with an editor of that shape.
     """
 
     key: str
@@ -75,6 +76,7 @@ class Field:
     special: tuple[tuple[Value, str], ...] = ()
     advanced: bool = False
     log_scale: bool = False
+    multiline: bool = False
 
     def check(self, value: object) -> Value:
         """The value in this field's type, or `FieldError`. Accepts 1 for 1.0, never True for 1."""

@@ -136,6 +136,7 @@ class Stage:
         keeps_top: whether the most likely token always stays the most likely.
         is_greedy: whether these values leave only the most likely token.
         uses_history: whether it looks at the accepted tokens, so that a new sampler must be told of them.
+        draws: whether it takes the token itself when it works, so that it must stand at the end.
     """
 
     key: str
@@ -149,6 +150,7 @@ class Stage:
     keeps_top: bool
     is_greedy: Callable[[Values], bool] = _never
     uses_history: bool = False
+    draws: bool = False
 
     def describe(self, values: Values) -> str:
         """Name and values on one line, “top-k 40”; of several fields only those that are not neutral."""

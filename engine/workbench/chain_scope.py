@@ -17,10 +17,14 @@ from engine.base.bus import Bus
 from engine.base.errors import KnownError, Trouble
 from engine.runtime.supervisor import EngineState
 from engine.sampling.chain import Chain
+from engine.sampling.presets import PRESETS
 from engine.settings import Settings
 from engine.store.rows import ConversationId
 from engine.wire.messages import ChainLink
 from engine.workbench.events import ChainChanged, ChainScope, EngineChanged, ThreadChanged, TroubleShown
+
+BEGINNING = PRESETS[0]
+"""What a chain is before anybody chose: the default one, under its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ class Chains:
         keep: Callable[[KeptChain, Mapping[str, KeptChain]], None],
     ) -> None:
         self._bus, self._dialogue, self._engine, self._keep = bus, dialogue, engine, keep
-        self._general = KeptChain(Chain.default())
+        self._general = KeptChain(Chain.default(), BEGINNING.key)
         self._models: dict[str, KeptChain] = {}
         self._read_text: str | None = None  # the conversation's chain that was read last, and what it means
         self._read_chain: KeptChain | None = None
@@ -190,14 +194,13 @@ class Chains:
             KnownError: a chain in it is not valid; the others are taken.
         """
         failed: KnownError | None = None
+        preset = settings.chain_preset or BEGINNING.key
+        self._general = KeptChain(Chain.default(), preset)
         if settings.chain:
             try:
-                chain = Chain.from_wire([dict(each) for each in settings.chain])
-                self._general = KeptChain(chain, settings.chain_preset)
+                self._general = KeptChain(Chain.from_wire([dict(each) for each in settings.chain]), preset)
             except KnownError as error:
                 failed = error
-        else:
-            self._general = KeptChain(Chain.default(), settings.chain_preset)
         for path, data in settings.model_chains.items():
             try:
                 self._models[path] = KeptChain.from_wire(data)

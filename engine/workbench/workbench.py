@@ -44,7 +44,7 @@ from engine.wire.messages import (
     Tokenize,
 )
 from engine.wire.run_options import RUN_OPTIONS
-from engine.workbench.chain_scope import Chains, KeptChain, wire_chain
+from engine.workbench.chain_scope import BEGINNING, Chains, KeptChain, wire_chain
 from engine.workbench.curve import MemoryCurve
 from engine.workbench.dialogue import Dialogue
 from engine.workbench.events import (
@@ -465,8 +465,9 @@ class Workbench:
 
     def _keep_chains(self, general: KeptChain, models: Mapping[str, KeptChain]) -> None:
         chain = () if general.chain == Chain.default() else tuple(general.chain.to_wire())
+        preset = "" if general.preset == BEGINNING.key else general.preset
         of_models = {path: each.to_wire() for path, each in models.items()}
-        self._change(replace(self.settings, chain=chain, chain_preset=general.preset, model_chains=of_models))
+        self._change(replace(self.settings, chain=chain, chain_preset=preset, model_chains=of_models))
 
     def _folder_settings(self) -> tuple[str, ...]:
         folders = self.settings["model_folders"]

@@ -20,6 +20,7 @@ from tests.support.benches import Driver
 
 Start = Callable[[], Driver]
 DEFAULT = Chain.default()
+BEGAN = PRESETS[0].key
 MOVED = DEFAULT.moved(DEFAULT.keys()[-1], 0)
 OFF = DEFAULT.with_enabled(DEFAULT.keys()[1], False)
 
@@ -71,12 +72,12 @@ def scene() -> Scene:
 
 
 def test_a_change_goes_to_all_chats_unless_something_else_was_chosen(scene: Scene) -> None:
-    assert (scene.chains.scope, scene.chains.kept) == (ChainScope.ALL, KeptChain(DEFAULT))
+    assert (scene.chains.scope, scene.chains.kept) == (ChainScope.ALL, KeptChain(DEFAULT, BEGAN))
     scene.chains.set(MOVED)
     scene.open_model("b.gguf")
     scene.chat.conversation_id = ConversationId("d")
     assert scene.chains.kept.chain == MOVED
-    assert scene.saved[-1] == (KeptChain(MOVED), {})
+    assert scene.saved[-1] == (KeptChain(MOVED, BEGAN), {})
     scene.bus.pump()
     assert scene.told == [ChainChanged(MOVED, ChainScope.ALL)]
 
@@ -94,7 +95,7 @@ def test_a_scope_begins_with_what_is_on_screen_and_then_goes_its_own_way(scene: 
 def test_a_models_chain_holds_in_every_chat_without_its_own_and_for_no_other_model(scene: Scene) -> None:
     scene.chains.use(ChainScope.MODEL)
     scene.chains.set(OFF)
-    assert scene.saved[-1] == (KeptChain(DEFAULT), {"a.gguf": KeptChain(OFF)})
+    assert scene.saved[-1] == (KeptChain(DEFAULT, BEGAN), {"a.gguf": KeptChain(OFF, BEGAN)})
     scene.open_model("b.gguf")
     assert scene.chains.kept.chain == DEFAULT
     scene.open_model("a.gguf")
@@ -129,7 +130,7 @@ def test_use_everywhere_makes_the_chain_on_screen_everybodys(scene: Scene) -> No
     scene.chains.restore(before)
     assert scene.chains.scope is ChainScope.CHAT
     scene.chat.conversation_id = ConversationId("other")
-    assert scene.chains.kept == KeptChain(DEFAULT)
+    assert scene.chains.kept == KeptChain(DEFAULT, BEGAN)
 
 
 def test_without_a_model_there_is_no_chain_of_a_model(scene: Scene) -> None:
