@@ -1,7 +1,7 @@
 """Presets: chains with a name, the built-in ones and the form in which people keep and exchange their own.
 
-A preset is a whole chain, so that choosing one says everything about how a token is drawn; limits and seed are no part
-of it. The values below stand by the labels of their fields: a key belongs to the file that declares it. Rejected: a
+A preset is a whole chain, so that choosing one says everything about how a token is drawn; limits are no part of
+it, and a seed only where it is the point of the preset. The values below stand by the labels of their fields: a key belongs to the file that declares it. Rejected: a
 table of loose parameters as other programs exchange it, which has no order and no switches.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from engine.base.errors import KnownError
 from engine.base.fields import Value
-from engine.sampling.chain import Chain
+from engine.sampling.chain import HIGHEST_SEED, Chain
 
 FORMAT = "llamarium-preset"
 VERSION = 1
@@ -28,12 +28,14 @@ class Preset:
         label: the name on screen.
         help: what it is good for, one sentence; "" for a user's own.
         chain: the whole chain.
+        seed: the seed of its runs; None leaves the run's seed as it is.
     """
 
     key: str
     label: str
     help: str
     chain: Chain
+    seed: int | None = None
 
     def to_json(self) -> str:
         """The preset as a file's text, indented for people."""
@@ -44,6 +46,7 @@ class Preset:
                 "key": self.key,
                 "label": self.label,
                 "help": self.help,
+                "seed": self.seed,
                 "chain": self.chain.to_wire(),
             },
             indent=2,
@@ -75,7 +78,10 @@ class Preset:
                 raise _no_preset(f"{name} is no text")
         if not words["label"].strip():
             raise _no_preset("it has no label")
-        return cls(words["key"], words["label"].strip(), words["help"], Chain.from_wire(data.get("chain")))
+        seed = data.get("seed")
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= HIGHEST_SEED):
+            raise _no_preset(f"seed {seed!r}"[:60])
+        return cls(words["key"], words["label"].strip(), words["help"], Chain.from_wire(data.get("chain")), seed)
 
 
 def preset_named(key: str) -> Preset:

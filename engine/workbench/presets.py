@@ -66,7 +66,7 @@ class OwnPresets:
             KnownError: the name says nothing, is too long or taken. Nothing was saved.
         """
         name = self._free_label(label)
-        return self._add(Preset("", name, "", chain))
+        return self._add(name, "", chain, None)
 
     def overwrite(self, key: str, chain: Chain) -> Preset:
         """Keep another chain under the name of one of the user's own presets; returns what was there."""
@@ -115,7 +115,7 @@ class OwnPresets:
 
         def added(found: Preset) -> None:
             label = free_label(found.label, {each.label for each in (*PRESETS, *self.presets)})
-            then(self._add(replace(found, label=label)))
+            then(self._add(label, found.help, found.chain, found.seed))
 
         self._run(lambda _task: read_file(path), "Importing the preset", then=added)
 
@@ -139,12 +139,12 @@ class OwnPresets:
                 raise KnownError("A preset has this name already", value=each.label, next_step="use another name")
         return name
 
-    def _add(self, preset: Preset) -> Preset:
+    def _add(self, label: str, text: str, chain: Chain, seed: int | None) -> Preset:
         taken = {each.key for each in (*PRESETS, *self.presets)}
-        added = replace(preset, key=key_for(preset.label, taken))
-        path, text = self._path(added.key), added.to_json()
+        added = Preset(key_for(label, taken), label, text, chain, seed)
+        path, contents = self._path(added.key), added.to_json()
         self._show([*self.presets, added])
-        self._write(lambda: _write_text(path, text), "Saving the preset")
+        self._write(lambda: _write_text(path, contents), "Saving the preset")
         return added
 
     def _change(self, preset: Preset) -> None:

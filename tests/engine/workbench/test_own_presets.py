@@ -122,9 +122,9 @@ def test_an_exported_preset_is_imported_under_a_free_name(start: Start, tmp_path
 @pytest.mark.parametrize(
     ("contents", "said"),
     [
-        (b"{", "not JSON"),
+        (b"{", "line 1"),
         (b"\xff\xfe\x00", "UTF-8"),
-        (b"{}", "not a sampler preset"),
+        (b"{}", "preset"),
         (b" " * (LARGEST_FILE_BYTES + 1), "too large"),
         (None, "cannot be read"),
     ],

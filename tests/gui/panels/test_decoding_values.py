@@ -23,6 +23,22 @@ from tests.support.benches import Driver, open_bench
 DEFAULT = Chain.default()
 WORKING = [link.key for link in DEFAULT.links if link.is_active]
 IDLE = [link.key for link in DEFAULT.links if not link.is_active]
+PLAIN = tuple(link.key for link in DEFAULT.links if not link.stage.draws)
+
+
+def first_number(key: str) -> Field:
+    return DEFAULT.link(key).stage.fields.fields[0]
+
+
+def wakes(key: str) -> bool:
+    """Whether a stage works as soon as its first field is a number at the slider's end."""
+    field = first_number(key)
+    if field.kind is not FieldKind.FLOAT or field.soft_maximum is None:
+        return False
+    return DEFAULT.with_value(field.key, field.soft_maximum).link(key).is_active
+
+
+SLEEPER = next(key for key in IDLE if wakes(key))
 GREEDY = next(each for each in PRESETS if each.key == "greedy").chain
 
 
@@ -57,11 +73,11 @@ def test_every_stage_and_every_field_can_be_edited_in_exactly_one_place(decoding
 def test_what_does_nothing_by_default_is_folded_away_until_it_does_something(decoding: DecodingPresenter) -> None:
     assert [row.key for row in decoding.rows()[Part.MAIN]] == WORKING
     assert [row.key for row in decoding.rows()[Part.MORE]] == IDLE
-    idle = DEFAULT.link(IDLE[0]).stage.fields.fields[0]
-    assert decoding.change(idle.key, float(idle.soft_maximum or 1)) == ""
+    idle = first_number(SLEEPER)
+    assert decoding.change(idle.key, idle.soft_maximum) == ""
     assert [row.key for row in decoding.rows()[Part.MORE]] == IDLE, "a row does not leave under the hand"
     decoding.sort_out()
-    assert IDLE[0] in [row.key for row in decoding.rows()[Part.MAIN]]
+    assert SLEEPER in [row.key for row in decoding.rows()[Part.MAIN]]
 
 
 def test_a_stage_switched_off_stays_where_it_is_and_says_so(decoding: DecodingPresenter) -> None:
@@ -81,12 +97,12 @@ def test_a_number_that_bears_its_stages_name_stands_in_the_row_and_others_in_the
 
 
 def test_a_row_says_the_values_that_do_something() -> None:
-    link = DEFAULT.link(IDLE[0])
-    first = link.stage.fields.fields[0]
-    chain = DEFAULT.with_value(first.key, 1.25)
-    row = next(each for each in stages.rows_of(chain, DEFAULT) if each.key == IDLE[0])
-    assert f"{first.label.lower()} 1.25" in row.summary
-    off = next(each for each in stages.rows_of(chain.with_enabled(IDLE[0], False), DEFAULT) if each.key == IDLE[0])
+    first = first_number(SLEEPER)
+    assert first.soft_maximum is not None
+    chain = DEFAULT.with_value(first.key, first.soft_maximum)
+    row = next(each for each in stages.rows_of(chain, DEFAULT) if each.key == SLEEPER)
+    assert row.summary.startswith(f"{first.label.lower()} {first.format(float(first.soft_maximum))}")
+    off = next(each for each in stages.rows_of(chain.with_enabled(SLEEPER, False), DEFAULT) if each.key == SLEEPER)
     assert off.summary == ""
 
 
@@ -113,7 +129,7 @@ def test_the_end_says_what_takes_the_token(decoding: DecodingPresenter, presets:
 # ---- places
 
 
-@pytest.mark.parametrize("visible", [DEFAULT.keys(), tuple(WORKING)], ids=["all", "working"])
+@pytest.mark.parametrize("visible", [PLAIN, tuple(WORKING)], ids=["all", "working"])
 def test_a_row_goes_to_every_place_among_those_on_screen(visible: tuple[str, ...]) -> None:
     for key in visible:
         for place in range(len(visible)):
@@ -126,6 +142,12 @@ def test_a_row_goes_to_every_place_among_those_on_screen(visible: tuple[str, ...
 def test_a_row_alone_on_screen_stays_where_it_is() -> None:
     key = WORKING[1]
     assert DEFAULT.moved(key, stages.place_in_chain(DEFAULT, key, 0, (key,))) == DEFAULT
+
+
+def test_a_place_that_the_chain_does_not_give_is_explained(decoding: DecodingPresenter) -> None:
+    first, alone = WORKING[0], (WORKING[0],)
+    assert decoding.move(first, 0, alone) == ""
+    assert DEFAULT.link(first).stage.label in decoding.move(first, 1, alone)
 
 
 # ---- differences
@@ -144,14 +166,14 @@ def test_order_switches_and_values_are_each_said_once(decoding: DecodingPresente
     found = {each.kind: each for each in decoding.differences()}
     assert len(decoding.differences()) == 3 == decoding.n_changed
     place = found[DifferenceKind.PLACE]
-    assert (place.now, place.default) == ("1", str(len(DEFAULT.keys())))
+    assert (place.now, place.default) == ("1", str(DEFAULT.keys().index(last) + 1))
     assert (found[DifferenceKind.SWITCH].now, found[DifferenceKind.SWITCH].default) == ("off", "on")
     assert found[DifferenceKind.VALUE].default == field.format(field.default)
 
 
 def test_one_moved_stage_is_one_difference_wherever_it_went() -> None:
-    for key in DEFAULT.keys():  # noqa: SIM118 (a chain is no mapping)
-        for place in range(len(DEFAULT.links)):
+    for key in PLAIN:
+        for place in range(len(PLAIN)):
             found = stages.differences(DEFAULT.moved(key, place), DEFAULT)
             assert len(found) == (DEFAULT.moved(key, place) != DEFAULT)
 
@@ -238,6 +260,19 @@ def test_a_built_in_preset_cannot_be_overwritten_renamed_or_deleted(presets: Pre
     assert presets.overwrite() is None
     assert presets.delete() is None
     assert "not one of yours" in presets.rename("Mine")
+
+
+def test_a_seed_is_part_of_a_preset_only_where_the_preset_says_so(driver: Driver, presets: PresetPresenter) -> None:
+    bench = driver.workbench
+    fixed = bench.presets.save("Fixed", GREEDY)
+    bench.presets.restore(replace(fixed, seed=42))
+    presets.choose("greedy")
+    assert bench.run_options["seed"] == -1
+    presets.choose(fixed.key)
+    assert bench.run_options["seed"] == 42
+    assert (presets.view().label, presets.view().is_changed) == ("Fixed", False)
+    bench.set_run_options({**bench.run_options, "seed": 7})
+    assert presets.view().label == "Greedy", "it does what greedy does, and no more what was fixed"
 
 
 # ---- scopes

@@ -77,7 +77,12 @@ class DecodingPresenter:
 
     def move(self, key: str, place: int, visible: Sequence[str]) -> str:
         """Put a stage at `place` among the visible ones without it; "" or why it cannot stand there."""
-        return self._try(lambda chain: chain.moved(key, stages.place_in_chain(chain, key, place, visible)))
+        before = self._workbench.chain
+        error = self._try(lambda chain: chain.moved(key, stages.place_in_chain(chain, key, place, visible)))
+        if not error and self._workbench.chain == before and list(visible).index(key) != place:
+            label = before.link(key).stage.label
+            return f"{label} cannot stand there: samplers that draw the token themselves stand behind all others"
+        return error
 
     def reset_stage(self, key: str) -> str:
         """One stage back to its defaults, in its place."""

@@ -7,13 +7,16 @@ the one it began as, changed. What is refused comes back as a sentence, for the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.base.errors import KnownError
 from engine.sampling.presets import PRESETS, Preset
 from engine.workbench import Workbench
 from gui.panels.inspector.presenter.stages import are_alike
+
+SEED = "seed"  # the run option
+UNNAMED = "preset"  # what is exported without a name
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +50,17 @@ class PresetPresenter:
         chosen = self._chosen()
         if chosen is None:
             return PresetView("", "", False, False, PRESETS, own)
-        is_changed = not are_alike(chosen.chain, self._workbench.chain)
+        is_changed = not self._is_now(chosen)
         return PresetView(chosen.key, chosen.label, is_changed, chosen in own, PRESETS, own)
 
     def choose(self, key: str) -> None:
-        """Draw with this preset, from the next token on."""
-        preset = self._workbench.presets.named(key)
+        """Draw with this preset, from the next token on; a seed of its own holds from the next answer."""
+        workbench = self._workbench
+        preset = workbench.presets.named(key)
         if preset is not None:
-            self._workbench.chains.set(preset.chain, preset.key)
+            workbench.chains.set(preset.chain, preset.key)
+            if preset.seed is not None:
+                workbench.set_run_options({**workbench.run_options, SEED: preset.seed})
 
     def save_as(self, label: str) -> str:
         """Keep the chain under a new name; "" or why not."""
@@ -81,9 +87,14 @@ class PresetPresenter:
         return gone, lambda: presets.restore(gone), lambda: presets.forget(gone)
 
     def export(self, path: Path, then: Callable[[Path], object]) -> None:
-        """Write the chain as it is now to a file, under the chosen preset's name."""
-        view = self.view()
-        self._workbench.presets.export(Preset(view.key, view.label or path.stem, "", self._workbench.chain), path, then)
+        """Write the chain as it is now to a file, under the chosen preset's name; the preset itself while it is it."""
+        chosen, chain = self._chosen(), self._workbench.chain
+        if chosen is None:
+            label = path.stem or UNNAMED
+            chosen = Preset(UNNAMED, label, "", chain)
+        elif not self._is_now(chosen):
+            chosen = replace(chosen, chain=chain, seed=None)
+        self._workbench.presets.export(chosen, path, then)
 
     def import_file(self, path: Path, then: Callable[[Preset], object]) -> None:
         """Add the preset of a file and draw with it."""
@@ -97,10 +108,16 @@ class PresetPresenter:
     def _chosen(self) -> Preset | None:
         workbench = self._workbench
         began = workbench.presets.named(workbench.chains.kept.preset)
-        if began is not None and are_alike(began.chain, workbench.chain):
+        if began is not None and self._is_now(began):
             return began
         everything = (*PRESETS, *workbench.presets.presets)
-        return next((each for each in everything if are_alike(each.chain, workbench.chain)), began)
+        return next((each for each in everything if self._is_now(each)), began)
+
+    def _is_now(self, preset: Preset) -> bool:
+        """Whether this preset is what the next answer is drawn with."""
+        workbench = self._workbench
+        has_seed = preset.seed is None or workbench.run_options[SEED] == preset.seed
+        return has_seed and are_alike(preset.chain, workbench.chain)
 
     def _save(self, label: str) -> None:
         preset = self._workbench.presets.save(label, self._workbench.chain)

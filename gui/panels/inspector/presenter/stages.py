@@ -84,7 +84,8 @@ class Difference:
 
 def rows_of(chain: Chain, default: Chain) -> tuple[StageRow, ...]:
     """Every stage, in the chain's order; what is changed in it is judged by `default`."""
-    return tuple(_row(link, default.link(link.key)) for link in chain.links)
+    working = {link.key for link in chain.active()}
+    return tuple(_row(link, default.link(link.key), link.key in working) for link in chain.links)
 
 
 def is_quiet(link: Link, default: Link) -> bool:
@@ -160,7 +161,7 @@ def shown(field: Field, value: Value) -> str:
     return text + unit if len(text) <= LONGEST_SUMMARY else text[: LONGEST_SUMMARY - 1] + "…"
 
 
-def _row(link: Link, default: Link) -> StageRow:
+def _row(link: Link, default: Link, is_active: bool) -> StageRow:
     stage = link.stage
     lead = next((each for each in stage.fields if _is_lead(each, stage.label)), None)
     rest = tuple(each for each in stage.fields if each is not lead)
@@ -170,9 +171,9 @@ def _row(link: Link, default: Link) -> StageRow:
         stage.help,
         stage.source,
         link.enabled,
-        link.is_active,
+        is_active,
         is_changed(link, default),
-        _summary(link, rest),
+        _summary(link, rest) if is_active else "",
         lead,
         rest,
         stage.draws,
@@ -184,8 +185,6 @@ def _is_lead(field: Field, label: str) -> bool:
 
 
 def _summary(link: Link, fields: Iterable[Field]) -> str:
-    if not link.is_active:
-        return ""
     parts = []
     for each in fields:
         value = link.values[each.key]
