@@ -38,14 +38,14 @@ class DragHandle(QPushButton):
         super().__init__(parent)
         self._theme = theme
         self._is_down = False
-        self.setFixedSize(14, 22)
+        self.setFixedSize(12, 22)
         self.setCursor(Qt.CursorShape.OpenHandCursor)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         self.setStyleSheet("QPushButton { min-height: 16px; padding: 0; }")  # lengths only; it paints itself
         theme.changed.connect(self.update)
 
     def sizeHint(self) -> QSize:
-        return QSize(14, 22)
+        return QSize(12, 22)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         if event.button() is Qt.MouseButton.LeftButton:

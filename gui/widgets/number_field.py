@@ -19,7 +19,7 @@ from gui.widgets.slider_scale import paged, scale_of, stepped, within
 THROTTLE_MS = 33
 _WIDEST_BOX = 132
 _SHORT_UNIT = 3
-_LEAST_SLIDER = 30  # pixels, beside a label in a narrow column
+_LEAST_SLIDER = 26  # pixels, beside a label in a narrow column
 
 
 class NumberField(QWidget):

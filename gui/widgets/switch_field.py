@@ -35,7 +35,7 @@ class Switch(QCheckBox):
         return self.rect().contains(position)
 
     def sizeHint(self) -> QSize:
-        return QSize(26, 22) if self._quiet else QSize(34, 22)
+        return QSize(24, 22) if self._quiet else QSize(34, 22)
 
     def minimumSizeHint(self) -> QSize:
         return self.sizeHint()

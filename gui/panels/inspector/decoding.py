@@ -31,7 +31,7 @@ FOLD = "inspector.decoding.folded"
 MORE = "inspector.decoding.more.folded"
 ADVANCED = "inspector.decoding.advanced"
 STAGE = "inspector.decoding.stage.{key}.folded"
-_BEFORE_NAME = 14 + 26 + 2 * 3  # pixels of a row before its name: handle, switch, two gaps
+_BEFORE_NAME = 12 + 24 + 2 * 2  # pixels of a row before its name: handle, switch, two gaps
 
 
 class DecodingSection(Section):

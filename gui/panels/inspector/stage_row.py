@@ -194,7 +194,7 @@ class StageRowView(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
         line = QHBoxLayout()
-        line.setSpacing(3)
+        line.setSpacing(2)
         self._head = LabelHead(self)
         head = QHBoxLayout(self._head)
         head.setContentsMargins(0, 0, 0, 0)

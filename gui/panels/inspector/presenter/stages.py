@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.base.fields import Field, FieldKind, Value
 from engine.sampling.chain import Chain, Link
@@ -165,6 +165,8 @@ def _row(link: Link, default: Link, is_active: bool) -> StageRow:
     stage = link.stage
     lead = next((each for each in stage.fields if _is_lead(each, stage.label)), None)
     rest = tuple(each for each in stage.fields if each is not lead)
+    if all(each.advanced for each in rest):  # the row's fold is fold enough
+        rest = tuple(replace(each, advanced=False) for each in rest)
     return StageRow(
         stage.key,
         stage.label,
@@ -191,11 +193,17 @@ def _summary(link: Link, fields: Iterable[Field]) -> str:
         idle = each.default if each.neutral is None else each.neutral
         if value == idle:
             continue
+        label = _without(each.label.lower(), link.stage.label.lower())
         if each.kind is FieldKind.BOOL:
-            parts.append(each.label.lower() if value else f"no {each.label.lower()}")
+            parts.append(label if value else f"no {label}")
         else:
-            parts.append(f"{each.label.lower()} {shown(each, value)}")
+            parts.append(f"{label} {shown(each, value)}".strip())
     return ", ".join(parts)
+
+
+def _without(label: str, stage_label: str) -> str:
+    """A field's label beside its stage's name: “dry multiplier” is “multiplier” there, and “grammar” nothing."""
+    return label.removeprefix(stage_label).strip()
 
 
 def _working(chain: Chain) -> list[tuple[str, dict[str, Value]]]:
