@@ -223,6 +223,8 @@ class StageRowView(QWidget):
         self.setAccessibleName(row.label)
         tip = stage_tip(row)
         self.name.setToolTip(tip)
+        fields = self.tr("{label}, its settings").format(label=row.label)
+        self.name.setAccessibleName(fields if row.folded else row.label)
         self.name.setAccessibleDescription(row.help)
         self.switch.setAccessibleName(self.tr("{label} on").format(label=row.label))
         self.switch.setToolTip(self.tr("Use {label}, or leave it out").format(label=row.label))
