@@ -43,6 +43,10 @@ IN_PLACE = """\
 | any number | ↑ ↓ · Page Up, Page Down | one step · ten steps (twice or half for contexts and batches) |
 | any slider | ← → ↑ ↓ · Page Up, Page Down · Home, End | one step · a large step · to the ends |
 | any number | Esc | take back what was typed |
+| samplers | Alt+↑ · Alt+↓ | move the sampler that the cursor is in · the same downwards |
+| samplers, dragging | Esc | leave the sampler where it was |
+| name of a preset | Enter · Esc | save · leave it |
+| grammar, schema, list of texts | Ctrl+Enter · Tab | use what was typed · go on |
 | any plot | ← → · Esc | move the readout along the time · put it away |
 | any plot | Ctrl+C | copy the numbers as CSV; the menu has the picture |
 | table of memory | Ctrl+C | copy as tab-separated values |

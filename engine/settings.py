@@ -99,7 +99,9 @@ class Settings:
         values: every field's value.
         load_options: the load options that differ from the engine's defaults.
         run_options: the same for runs.
-        chain: the sampler chain of new chats, as plain data; empty is the default one.
+        chain: the sampler chain of all chats, as plain data; empty is the default one.
+        chain_preset: the key of the preset that it began as, "" for the one that everybody begins with.
+        model_chains: the chains that belong to one model, as plain data by the model's path.
         unknown: what else the file holds, kept as it is.
         complaints: what in the file was not understood, for a notice.
     """
@@ -110,6 +112,8 @@ class Settings:
     chain: tuple[Mapping[str, Any], ...] = ()
     unknown: Mapping[str, Any] = field(default_factory=dict)
     complaints: tuple[str, ...] = ()
+    chain_preset: str = ""
+    model_chains: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __getitem__(self, key: str) -> Value:
         return self.values[key]
@@ -135,7 +139,8 @@ def read_settings(path: Path) -> Settings:
     values = SETTINGS.defaults()
     unknown: dict[str, Any] = {}
     complaints: list[str] = []
-    sections: dict[str, Any] = {"load": {}, "run": {}}
+    sections: dict[str, Any] = {"load": {}, "run": {}, "model_chains": {}}
+    chain_preset = ""
     chain: tuple[Mapping[str, Any], ...] = ()
     for given_key, value in raw.items():
         key = RENAMED.get(given_key, given_key)
@@ -148,9 +153,13 @@ def read_settings(path: Path) -> Settings:
             sections[key] = value
         elif key == "chain" and isinstance(value, list) and all(isinstance(each, dict) for each in value):
             chain = tuple(value)
+        elif key == "chain_preset" and isinstance(value, str):
+            chain_preset = value
         else:
             unknown[key] = value
-    return Settings(values, sections["load"], sections["run"], chain, unknown, tuple(complaints))
+    model_chains = {path: each for path, each in sections["model_chains"].items() if isinstance(each, dict)}
+    told = tuple(complaints)
+    return Settings(values, sections["load"], sections["run"], chain, unknown, told, chain_preset, model_chains)
 
 
 def write_settings(path: Path, settings: Settings) -> None:
@@ -169,8 +178,12 @@ def write_settings(path: Path, settings: Settings) -> None:
         document["load"] = {key: _plain(value) for key, value in settings.load_options.items()}
     if settings.run_options:
         document["run"] = {key: _plain(value) for key, value in settings.run_options.items()}
+    if settings.chain_preset:
+        document["chain_preset"] = settings.chain_preset
     if settings.chain:
         document["chain"] = [dict(each) for each in settings.chain]
+    if settings.model_chains:
+        document["model_chains"] = {path: dict(each) for path, each in settings.model_chains.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".new")

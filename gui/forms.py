@@ -29,7 +29,8 @@ _EDITORS: dict[FieldKind, Callable[..., Editor]] = {
     FieldKind.TEXT: TextField,
     FieldKind.TEXT_LIST: TextField,
 }
-_WIDEST_LABEL = 132
+_WIDEST_LABEL = 144
+_USUAL_BOX = 80
 
 
 def editor_for(theme: Theme, field: Field, *, compact: bool, parent: QWidget | None = None) -> Editor:
@@ -219,9 +220,11 @@ class Form(QWidget):
         for row in rows:
             row.set_label_width(min(px(_WIDEST_LABEL), max(px(LABEL_WIDTH), wanted)))
         numbers = [row.editor for row in rows if isinstance(row.editor, NumberField)]
-        box_width = max((editor.wanted_box_width() for editor in numbers), default=0)
-        for editor in numbers:
-            editor.set_box_width(box_width)
+        # A box that must hold words (“whole context”) does not take the room of the other fields' sliders.
+        wanted_boxes = [editor.wanted_box_width() for editor in numbers]
+        usual = [each for each in wanted_boxes if each <= px(_USUAL_BOX)] or wanted_boxes
+        for editor, wanted_box in zip(numbers, wanted_boxes, strict=True):
+            editor.set_box_width(max(wanted_box, *usual))
 
     def _changed(self, key: str, value: object) -> None:
         self._refresh_fold()

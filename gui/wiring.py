@@ -354,6 +354,16 @@ def _register_actions(wiring: Wiring, workbench: Workbench, window: MainWindow) 
 
         return act
 
+    def in_decoding(name: str) -> Callable[[], None]:
+        def act() -> None:
+            window.go("chat")
+            page = window.panel("chat")
+            if page.inspector.isHidden():
+                page.toggle_inspector()
+            getattr(page.inspector.decoding, name)()
+
+        return act
+
     def stop() -> None:
         if window.command_palette.isVisible():
             window.command_palette.dismiss()
@@ -433,6 +443,14 @@ def _register_actions(wiring: Wiring, workbench: Workbench, window: MainWindow) 
         Action("model.unload", tr("Unload the model"), (), "close", model, tr("Gives its memory back")),
         workbench.unload_model,
         has_model,
+    )
+    add(
+        Action("decoding.preset", tr("Choose a sampler preset"), ("Ctrl+Shift+D",), "", chat),
+        in_decoding("choose_preset"),
+    )
+    add(
+        Action("decoding.reset", tr("Reset the samplers and limits"), (), "reset", chat, tr("Can be undone")),
+        in_decoding("reset_all"),
     )
     add(Action("view.list", tr("Show or hide the chats"), ("Ctrl+B",), "sidebar-left", view), in_chat("toggle_list"))
     add(

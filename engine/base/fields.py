@@ -60,6 +60,7 @@ class Field:
         log_scale: the slider moves in powers (contexts, batch sizes).
         pattern, pattern_hint: a regular expression that the whole text, or each text of a list, must match, and what to
             write instead when it does not; "" takes any text.
+        multiline: a TEXT of several lines (a grammar, a schema), with an editor of that shape.
     """
 
     key: str
@@ -80,6 +81,7 @@ class Field:
     log_scale: bool = False
     pattern: str = ""
     pattern_hint: str = ""
+    multiline: bool = False
 
     def check(self, value: object) -> Value:
         """The value in this field's type, or `FieldError`. Accepts 1 for 1.0, never True for 1."""

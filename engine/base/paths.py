@@ -18,6 +18,7 @@ class Paths:
         data: the folder that holds everything else.
         database: conversations and runs (SQLite).
         settings: the settings file (TOML).
+        presets: the user's own sampler presets, a JSON file each.
         models: where downloaded and starter models are put.
         logs: rotating logs and crash traces.
         cache: what can be made again (header cards, remembered plans).
@@ -26,6 +27,7 @@ class Paths:
     data: Path
     database: Path
     settings: Path
+    presets: Path
     models: Path
     logs: Path
     cache: Path
@@ -38,6 +40,7 @@ class Paths:
             data=folder,
             database=folder / "llamarium.sqlite3",
             settings=folder / "settings.toml",
+            presets=folder / "presets",
             models=folder / "models",
             logs=folder / "logs",
             cache=folder / "cache",
@@ -52,6 +55,7 @@ class Paths:
             data=data,
             database=data / "llamarium.sqlite3",
             settings=Path(dirs.user_config_dir) / "settings.toml",
+            presets=data / "presets",
             models=data / "models",
             logs=Path(dirs.user_log_dir),
             cache=Path(dirs.user_cache_dir),

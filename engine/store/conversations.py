@@ -31,16 +31,18 @@ class Conversations:
         system_prompt: str = "",
         model_path: str | None = None,
         folder: str | None = None,
+        chain: str | None = None,
         conversation_id: ConversationId | None = None,
     ) -> ConversationRow:
         """A new, empty conversation. `conversation_id` is an unused id, for who shows it before it is stored."""
         conversation_id = conversation_id or ConversationId(self._new_id())
         now = stamp(self._clock.utc())
-        values = (conversation_id, now, now, storable(system_prompt), _or_none(model_path), _or_none(folder))
+        texts = (storable(system_prompt), _or_none(model_path), _or_none(folder), _or_none(chain))
+        values = (conversation_id, now, now, *texts)
         with self._database.writing() as connection:
             connection.execute(
-                "INSERT INTO conversations (id, created_utc, updated_utc, system_prompt, model_path, folder)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO conversations (id, created_utc, updated_utc, system_prompt, model_path, folder, chain)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 values,
             )
             return self.get(conversation_id)
@@ -81,6 +83,10 @@ class Conversations:
     def set_model(self, conversation_id: ConversationId, model_path: str | None) -> None:
         """Remember the model that was chosen here."""
         self._set(conversation_id, model_path=_or_none(model_path))
+
+    def set_chain(self, conversation_id: ConversationId, chain: str | None) -> None:
+        """Give it a sampler chain of its own, as JSON; None for that of all chats."""
+        self._set(conversation_id, chain=_or_none(chain))
 
     def set_draft(self, conversation_id: ConversationId, draft: str) -> None:
         """Keep what stands in the composer."""

@@ -64,6 +64,7 @@ class _ConversationRecord(msgspec.Struct, frozen=True):
     pinned: bool
     draft: str
     head_id: str | None
+    chain: str | None = None  # files of before a chat could have a chain of its own have none
 
 
 class _MessageRecord(msgspec.Struct, frozen=True):
@@ -318,6 +319,7 @@ def _rows_of(document: _Document, ids: dict[str, str]) -> list[tuple[str, dict[s
         "model_path": given.model_path,
         "pinned": int(given.pinned),
         "draft": given.draft,
+        "chain": storable(given.chain) if given.chain is not None else None,
     }
     rows.append(("conversations", conversation))
     for message in document.messages:

@@ -117,7 +117,12 @@ def m003_exact_runs(connection: sqlite3.Connection) -> None:
     )
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_first_tables, m002_thinking_time, m003_exact_runs)
+def m004_conversation_chain(connection: sqlite3.Connection) -> None:
+    """The sampler chain that belongs to one conversation, as JSON; NULL where it uses that of all chats."""
+    connection.execute("ALTER TABLE conversations ADD COLUMN chain TEXT")
+
+
+MIGRATIONS: tuple[Migration, ...] = (m001_first_tables, m002_thinking_time, m003_exact_runs, m004_conversation_chain)
 
 
 _TABLES = (

@@ -52,6 +52,7 @@ class ConversationRow:
         deleted_utc: when the user deleted it, None while it is there; it can be restored until it is purged.
         draft: what stands in the composer, not yet sent.
         head_id: the leaf of the branch that is shown, None while there are no messages.
+        chain: the sampler chain of its own, as JSON; None where it uses that of all chats.
     """
 
     id: ConversationId
@@ -66,6 +67,7 @@ class ConversationRow:
     deleted_utc: datetime | None
     draft: str
     head_id: MessageId | None
+    chain: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +213,7 @@ def conversation_of(row: sqlite3.Row) -> ConversationRow:
         deleted_utc=moment_of(row["deleted_utc"]) if row["deleted_utc"] is not None else None,
         draft=row["draft"],
         head_id=MessageId(row["head_id"]) if row["head_id"] is not None else None,
+        chain=row["chain"],
     )
 
 

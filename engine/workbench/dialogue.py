@@ -32,7 +32,6 @@ from engine.store.rows import (
     SearchHit,
 )
 from engine.wire.messages import (
-    ChainLink,
     ChatMessage,
     FinishReason,
     Generate,
@@ -45,6 +44,7 @@ from engine.wire.messages import (
 )
 from engine.workbench.answer import Answer, Origin
 from engine.workbench.branching import BranchSource, branch_options, need_same_model, read_source, with_stops
+from engine.workbench.chain_scope import wire_chain
 from engine.workbench.events import (
     Beat,
     ConversationsChanged,
@@ -70,6 +70,7 @@ class Dialogue:
         self._conversation: ConversationRow | None = None
         self._new_system_prompt = ""
         self._new_draft = ""
+        self._new_chain: str | None = None
         self._n_views = 0  # grows whenever something else is shown, so that a late answer of the store is not
         self._dropping: set[ConversationId] = set()
         self._messages: list[ThreadMessage] = []
@@ -103,6 +104,11 @@ class Dialogue:
         """The open conversation's system prompt."""
         return self._conversation.system_prompt if self._conversation else self._new_system_prompt
 
+    @property
+    def own_chain(self) -> str | None:
+        """The open conversation's sampler chain as JSON, None where it has none of its own."""
+        return self._conversation.chain if self._conversation else self._new_chain
+
     def refresh_list(self) -> None:
         """Post the list of conversations."""
         self._list_is_old = False
@@ -121,7 +127,7 @@ class Dialogue:
         self._detach()
         self._n_views += 1
         self._conversation, self._messages = None, []
-        self._new_system_prompt = system_prompt
+        self._new_system_prompt, self._new_chain = system_prompt, None
         self._post_thread()
 
     def open(self, conversation_id: ConversationId) -> None:
@@ -140,6 +146,16 @@ class Dialogue:
             conversation_id = self._conversation.id
             self._conversation = replace(self._conversation, system_prompt=text)
             self._in_store(lambda store: store.conversations.set_system_prompt(conversation_id, text))
+
+    def set_own_chain(self, chain: str | None, conversation_id: ConversationId | None = None) -> None:
+        """Keep a sampler chain with a conversation (the open one), as JSON; None for the one that all chats use."""
+        wanted = conversation_id or self.conversation_id
+        if wanted is None:
+            self._new_chain = chain
+            return
+        if self._conversation is not None and wanted == self._conversation.id:
+            self._conversation = replace(self._conversation, chain=chain)
+        self._in_store(lambda store: store.conversations.set_chain(wanted, chain))
 
     def set_draft(self, text: str) -> None:
         """Keep what stands in the composer."""
@@ -466,14 +482,14 @@ class Dialogue:
         if self._conversation is not None:
             return self._conversation.id
         conversation_id = ConversationId(random_id())
-        system_prompt = self._new_system_prompt
+        system_prompt, chain = self._new_system_prompt, self._new_chain
         model_path = self._engine.state.model_path or None
         now = self._clock.utc()
         self._new_draft = ""
-        self._conversation = new_conversation(conversation_id, first_words, system_prompt, model_path, now)
+        self._conversation = new_conversation(conversation_id, first_words, system_prompt, model_path, now, chain)
         self._in_store(
             lambda store: store.conversations.create(
-                system_prompt=system_prompt, model_path=model_path, conversation_id=conversation_id
+                system_prompt=system_prompt, model_path=model_path, chain=chain, conversation_id=conversation_id
             ),
             title="Saving the chat",
         )
@@ -581,11 +597,6 @@ class Dialogue:
             if each.id == message_id:
                 return place
         raise KnownError("This message is not in the open chat", next_step="open its chat first")
-
-
-def wire_chain(chain: Chain) -> tuple[ChainLink, ...]:
-    """The chain as it travels."""
-    return tuple(ChainLink(each["key"], each["enabled"], each["values"]) for each in chain.to_wire())
 
 
 def model_label_of(state: EngineState) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,12 +11,22 @@ from engine.base.errors import Trouble
 from engine.memory.fit import Verdict
 from engine.memory.ledger import Ledger
 from engine.runtime.supervisor import EngineState
+from engine.sampling.chain import Chain
+from engine.sampling.presets import Preset
 from engine.settings import Settings
 from engine.store.rows import ConversationId, ConversationRow, MessageId, MessageState, Role
 from engine.wire.messages import FinishReason, ModelFacts, RunStats
 
 if TYPE_CHECKING:
     from engine.models.library import LibraryEntry
+
+
+class ChainScope(enum.Enum):
+    """Whose a sampler chain is: every chat's, one model's in all chats, or one conversation's."""
+
+    ALL = "all"
+    MODEL = "model"
+    CHAT = "chat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +112,21 @@ class SettingsChanged:
     """The settings are others now."""
 
     settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class ChainChanged:
+    """Tokens are drawn with another chain from now on, or it is kept in another place."""
+
+    chain: Chain
+    scope: ChainScope
+
+
+@dataclass(frozen=True, slots=True)
+class PresetsChanged:
+    """The user's own presets, ordered by label."""
+
+    presets: tuple[Preset, ...]
 
 
 @dataclass(frozen=True, slots=True)

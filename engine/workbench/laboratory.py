@@ -13,7 +13,7 @@ from engine.base.errors import Trouble
 from engine.runtime.supervisor import Supervisor
 from engine.sampling.chain import Chain
 from engine.wire.messages import ColumnKind, Draw, Peek, Prompt, SampleColumn, SampleMany, Score
-from engine.workbench.dialogue import wire_chain
+from engine.workbench.chain_scope import wire_chain
 
 Failure = Callable[[Trouble], None]
 

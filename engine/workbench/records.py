@@ -12,6 +12,7 @@ from engine.store import Store
 from engine.store.rows import MessageId, RunId, RunRow
 from engine.wire.messages import Next, NextTaken, Prompt
 from engine.workbench.branching import AnswerTokens, Forks, read_forks, read_source, tokens_of
+from engine.workbench.chain_scope import wire_chain
 from engine.workbench.comparison import (
     Difference,
     Words,
@@ -19,7 +20,6 @@ from engine.workbench.comparison import (
     parameters_that_differ,
     words_that_differ,
 )
-from engine.workbench.dialogue import wire_chain
 from engine.workbench.replay import N_TOP, Progress, Replay, Replayed
 from engine.workbench.store_lane import StoreLane
 

@@ -37,6 +37,7 @@ from engine.wire.messages import (
 )
 from engine.wire.run_options import RUN_OPTIONS
 from engine.workbench.branching import AnswerTokens, with_stops
+from engine.workbench.chain_scope import wire_chain
 from engine.workbench.comparison import (
     UNKNOWN,
     Difference,
@@ -44,7 +45,6 @@ from engine.workbench.comparison import (
     in_use_that_differs,
     load_options_that_differ,
 )
-from engine.workbench.dialogue import wire_chain
 from engine.workbench.recipe import engine_of, in_use_now, in_use_of, limits_of, load_options_of
 
 N_TOP = 10

@@ -41,9 +41,14 @@ def read_conversation(store: Store, conversation_id: ConversationId) -> StoredCo
 
 
 def new_conversation(
-    conversation_id: ConversationId, first_words: str, system_prompt: str, model_path: str | None, now: datetime
+    conversation_id: ConversationId,
+    first_words: str,
+    system_prompt: str,
+    model_path: str | None,
+    now: datetime,
+    chain: str | None,
 ) -> ConversationRow:
-    """A conversation as it is shown before the store has it."""
+    """A conversation as it is shown before the store has it. `chain` is its own sampler chain as JSON, if it has one."""
     return ConversationRow(
         id=conversation_id,
         title=title_of(first_words),
@@ -57,6 +62,7 @@ def new_conversation(
         deleted_utc=None,
         draft="",
         head_id=None,
+        chain=chain,
     )
 
 

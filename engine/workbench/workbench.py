@@ -44,8 +44,9 @@ from engine.wire.messages import (
     Tokenize,
 )
 from engine.wire.run_options import RUN_OPTIONS
+from engine.workbench.chain_scope import BEGINNING, Chains, KeptChain, wire_chain
 from engine.workbench.curve import MemoryCurve
-from engine.workbench.dialogue import Dialogue, wire_chain
+from engine.workbench.dialogue import Dialogue
 from engine.workbench.events import (
     Beat,
     EngineChanged,
@@ -59,6 +60,7 @@ from engine.workbench.events import (
 )
 from engine.workbench.laboratory import Laboratory
 from engine.workbench.planner import Planner, too_big
+from engine.workbench.presets import OwnPresets
 from engine.workbench.records import Records
 from engine.workbench.store_lane import StoreLane
 
@@ -85,7 +87,9 @@ class Workbench:
         dialogue: the conversation that is open.
         lab: the decoding laboratory.
         records: stored answers: their tokens, the tree of their forks, replay, two of them side by side.
-        chain, load_options, run_options: what the next answer and the next load will use.
+        chains: whose sampler chain holds, and where it is kept.
+        presets: the user's own presets.
+        load_options, run_options: what the next answer and the next load will use.
         considered: the model that somebody wants to see on the Memory page.
         predicted, measured: the ledgers of the model that is loaded or about to be.
         recorder: the last minutes of the hardware; None until `start`.
@@ -104,7 +108,6 @@ class Workbench:
         self.bus.on_error = self._handler_failed
         self.jobs = Jobs(self.bus)
         self.settings = Settings()
-        self.chain = Chain.default()
         self.load_options: dict[str, Value] = LOAD_OPTIONS.defaults()
         self.run_options: dict[str, Value] = RUN_OPTIONS.defaults()
         self.considered: Path | None = None
@@ -118,6 +121,8 @@ class Workbench:
         self._in_store = StoreLane(paths.database, self.bus, self.jobs, self._clock)
         self.dialogue = Dialogue(self.bus, self.supervisor, self._in_store, self._clock)
         self.records = Records(self.bus, self.supervisor, self._in_store)
+        self.chains = Chains(self.bus, self.dialogue, self.supervisor, self._keep_chains)
+        self.presets = OwnPresets(paths.presets, self.bus, self.jobs)
         self.recorder: Recorder | None = None
         self._monitor: Monitor | None = None
         self._opening: tuple[Path, dict[str, Value]] | None = None
@@ -138,6 +143,7 @@ class Workbench:
         self.supervisor.ensure_worker()
         self._in_store(lambda store: store.conversations.purge(KEPT_DELETED), title="Opening the chats")
         self.dialogue.refresh_list()
+        self.presets.read()
         self.scan_library()
         self._start_recording()
 
@@ -180,6 +186,11 @@ class Workbench:
     def subscribe(self, kind: type[Event], handler: Callable[[Event], None]) -> Unsubscribe:
         """Call `handler` for every event of this type; the result ends it."""
         return self.bus.subscribe(kind, handler)
+
+    @property
+    def chain(self) -> Chain:
+        """What the next token is drawn with: the open conversation's chain, else the model's, else that of all chats."""
+        return self.chains.kept.chain
 
     @property
     def state(self) -> EngineState:
@@ -475,12 +486,8 @@ class Workbench:
                 self.recorder.set_keep(checked)
 
     def set_chain(self, chain: Chain) -> None:
-        """Sample with this chain: from the next token on where an answer is being written."""
-        self.chain = chain
-        if self.state.run_id:
-            self.supervisor.set_chain(self.state.run_id, wire_chain(chain))
-        stored = () if chain == Chain.default() else tuple(chain.to_wire())
-        self._change(replace(self.settings, chain=stored))
+        """Sample with this chain: from the next token on where an answer is being written. Kept where the present one is."""
+        self.chains.set(chain)
 
     def set_run_options(self, options: Mapping[str, Value]) -> None:
         """Limits and seed of the next answers."""
@@ -501,8 +508,13 @@ class Workbench:
         self.run_options = RUN_OPTIONS.checked(self.settings.run_options)
 
     def _read_chain(self) -> None:
-        if self.settings.chain:
-            self.chain = Chain.from_wire([dict(each) for each in self.settings.chain])
+        self.chains.read(self.settings)
+
+    def _keep_chains(self, general: KeptChain, models: Mapping[str, KeptChain]) -> None:
+        chain = () if general.chain == Chain.default() else tuple(general.chain.to_wire())
+        preset = "" if general.preset == BEGINNING.key else general.preset
+        of_models = {path: each.to_wire() for path, each in models.items()}
+        self._change(replace(self.settings, chain=chain, chain_preset=preset, model_chains=of_models))
 
     def _folder_settings(self) -> tuple[str, ...]:
         folders = self.settings["model_folders"]

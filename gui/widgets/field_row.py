@@ -7,6 +7,7 @@ turns into an arrow under the mouse or the focus. A double click on the label do
 from __future__ import annotations
 
 import html
+import re
 
 from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
@@ -18,8 +19,11 @@ from gui.widgets.editor import Editor
 from gui.widgets.elided_label import ElidedLabel
 from gui.widgets.number_field import NumberField
 from gui.widgets.paint import draw_focus_ring, draw_reset_arrow
+from gui.widgets.text_field import TextField
 
 LABEL_WIDTH = 92
+_LEAST_LABEL = 64
+_PLACE = re.compile(r"\bline (\d{1,7})(?:,? col(?:umn)? (\d{1,7}))?\b", re.IGNORECASE)
 
 
 class ResetDot(QPushButton):
@@ -95,6 +99,10 @@ class FieldRow(QWidget):
         self._note = _remark(self)
         self._error = _remark(self)
         set_kind(self._error, "bad")
+        self._go_to = QPushButton(self)
+        set_kind(self._go_to, "link")
+        self._go_to.hide()
+        self._go_to.clicked.connect(self._show_place)
         self._lay_out()
         self._name_things()
         editor.value_changed.connect(self._changed)
@@ -130,6 +138,12 @@ class FieldRow(QWidget):
         """Explain under the editor what is wrong; "" takes the explanation away."""
         self._error.setText(text)
         self._error.setVisible(bool(text))
+        place = place_in(text) if isinstance(self.editor, TextField) else None
+        self._go_to.setVisible(place is not None)
+        if place is not None:
+            shown = self.tr("Go to line {line}, column {column}").format(line=place[0], column=place[1])
+            self._go_to.setText(shown)
+            self._go_to.setAccessibleName(shown)
         self.refused.emit(text)
 
     @property
@@ -150,7 +164,7 @@ class FieldRow(QWidget):
     def set_label_width(self, width: int) -> None:
         """One width for the labels of a whole compact form, so that its editors align."""
         if self._compact and self.editor.field.kind is not FieldKind.BOOL:
-            self._head.setFixedWidth(width)
+            self._head.set_wanted(width)
 
     def wanted_label_width(self) -> int:
         """The width at which the label and its dot fit."""
@@ -180,7 +194,7 @@ class FieldRow(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(Theme.SPACE[0])
-        self._head = QWidget(self)
+        self._head = LabelHead(self)
         head = QHBoxLayout(self._head)
         head.setContentsMargins(0, 0, 0, 0)
         head.setSpacing(2)
@@ -194,8 +208,12 @@ class FieldRow(QWidget):
             line.setSpacing(Theme.SPACE[1])
             is_list = editor.field.kind is FieldKind.TEXT_LIST
             line.addWidget(self._head, 0 if headline is None else 1, _top(is_list))
-            line.addWidget(widget, 1 if headline is None else 0)  # type: ignore[arg-type]
             column.addLayout(line)
+            if editor.field.multiline:  # a grammar needs the whole width
+                line.addStretch(1)
+                column.addWidget(widget)  # type: ignore[arg-type]
+            else:
+                line.addWidget(widget, 1 if headline is None else 0)  # type: ignore[arg-type]
         else:
             if headline is not None:
                 head.addWidget(headline)
@@ -207,6 +225,7 @@ class FieldRow(QWidget):
                 widget.hide()  # type: ignore[attr-defined]
         column.addWidget(self._note)
         column.addWidget(self._error)
+        column.addWidget(self._go_to, 0, Qt.AlignmentFlag.AlignLeft)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
 
     def _name_things(self) -> None:
@@ -231,6 +250,39 @@ class FieldRow(QWidget):
         self.set_error("")
         self.refresh()
         self.value_changed.emit(value)
+
+    def _show_place(self) -> None:
+        place = place_in(self.error)
+        if place is not None and isinstance(self.editor, TextField):
+            self.editor.go_to(*place)
+
+
+class LabelHead(QWidget):
+    """A label and its dot, as wide as the form says; narrower only where the editor would be cut."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._wanted = 0
+
+    def set_wanted(self, width: int) -> None:
+        """The width that aligns it with the other rows."""
+        self._wanted = width
+        self.setMaximumWidth(width)
+        self.updateGeometry()
+
+    def sizeHint(self) -> QSize:
+        hint = super().sizeHint()
+        return QSize(self._wanted or hint.width(), hint.height())
+
+    def minimumSizeHint(self) -> QSize:
+        hint = super().minimumSizeHint()
+        return QSize(min(self._wanted, _LEAST_LABEL) or hint.width(), hint.height())
+
+
+def place_in(message: str) -> tuple[int, int] | None:
+    """The line and column, counted from 1, that a message names (“line 3, column 5”, “line 3 column 5”, “line 3”)."""
+    found = _PLACE.search(message)
+    return (int(found[1]), int(found[2] or 1)) if found else None
 
 
 def help_tip(field: Field, translator: QObject) -> str:

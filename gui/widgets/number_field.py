@@ -19,6 +19,7 @@ from gui.widgets.slider_scale import paged, scale_of, stepped, within
 THROTTLE_MS = 33
 _WIDEST_BOX = 132
 _SHORT_UNIT = 3
+_LEAST_SLIDER = 26  # pixels, beside a label in a narrow column
 
 
 class NumberField(QWidget):
@@ -148,6 +149,7 @@ class NumberField(QWidget):
 
     def _lay_out(self) -> None:
         if self._compact:
+            self.slider.setMinimumWidth(_LEAST_SLIDER)
             line = QHBoxLayout(self)
             line.setContentsMargins(0, 0, 0, 0)
             line.setSpacing(Theme.SPACE[1])

@@ -15,21 +15,27 @@ from gui.widgets.paint import draw_focus_ring
 
 
 class Switch(QCheckBox):
-    """A pill with a disc at its left (off) or right (on)."""
+    """A pill with a disc at its left (off) or right (on); a `quiet` one is smaller and shines less, for a whole list."""
 
-    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+    def __init__(self, theme: Theme, parent: QWidget | None = None, *, quiet: bool = False) -> None:
         super().__init__(parent)
-        self._theme = theme
+        self._theme, self._quiet, self._dim = theme, quiet, False
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         theme.changed.connect(self.update)
 
+    def set_dim(self, dim: bool) -> None:
+        """Draw a quiet switch that is on without the accent: what it switches changes nothing now."""
+        if dim != self._dim:
+            self._dim = dim
+            self.update()
+
     def hitButton(self, position: QPoint) -> bool:  # noqa: N802 (Qt's name)
         return self.rect().contains(position)
 
     def sizeHint(self) -> QSize:
-        return QSize(34, 22)
+        return QSize(24, 22) if self._quiet else QSize(34, 22)
 
     def minimumSizeHint(self) -> QSize:
         return self.sizeHint()
@@ -38,20 +44,26 @@ class Switch(QCheckBox):
         theme = self._theme
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        pill = QRectF(0, 0, 30, 16)
+        pill = QRectF(0, 0, 22, 12) if self._quiet else QRectF(0, 0, 30, 16)
+        half = pill.height() / 2
         pill.moveCenter(QPointF(self.rect().center()) + QPointF(0.5, 0.5))
         is_on, enabled = self.isChecked(), self.isEnabled()
-        if is_on:
+        shines = is_on and enabled and not self._quiet
+        if is_on and self._quiet and enabled:
+            painter.setPen(QPen(theme.color("text3" if self._dim else "accent"), 1))
+            painter.setBrush(theme.color("surface3" if self._dim else "accent_tint"))
+        elif is_on:
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(theme.color("accent" if enabled else "hairline"))
         else:
             painter.setPen(QPen(theme.color("text3" if enabled else "hairline"), 1))
             painter.setBrush(theme.color("surface3" if self.underMouse() and enabled else "surface2"))
-        painter.drawRoundedRect(pill.adjusted(0.5, 0.5, -0.5, -0.5), 7.5, 7.5)
-        x = pill.right() - 8 if is_on else pill.left() + 8
+        painter.drawRoundedRect(pill.adjusted(0.5, 0.5, -0.5, -0.5), half - 0.5, half - 0.5)
+        x = pill.right() - half if is_on else pill.left() + half
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(theme.color(("on_accent" if is_on else "text3") if enabled else "surface1"))
-        painter.drawEllipse(QPointF(x, pill.center().y()), 5, 5)
+        knob = "on_accent" if shines else "accent" if is_on and not self._dim else "text3"
+        painter.setBrush(theme.color(knob if enabled else "surface1"))
+        painter.drawEllipse(QPointF(x, pill.center().y()), half - 3, half - 3)
         if self.hasFocus():
             draw_focus_ring(painter, pill.adjusted(-2, -2, 2, 2), theme, 9)
 

@@ -1,4 +1,4 @@
-"""The editors of text: one line, or a list with one text a line.
+"""The editors of text: one line, a text of several lines, or a list with one text a line.
 
 In a list the line break inside a text is written \\n, a tab \\t and a backslash \\\\, because a list of stop texts needs
 line breaks as items. Rejected: a table with add and remove buttons (five clicks for what two lines of typing say).
@@ -7,7 +7,7 @@ line breaks as items. Rejected: a table with add and remove buttons (five clicks
 from __future__ import annotations
 
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QFocusEvent, QKeyEvent
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QTextCursor
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QPlainTextEdit, QSizePolicy, QWidget
 
 from engine.base.fields import Field, FieldError, FieldKind, Value
@@ -35,14 +35,14 @@ def unescaped(line: str) -> str:
     return "".join(result)
 
 
-class _ListEdit(QPlainTextEdit):
-    """Lines of text; Tab leaves it, and leaving is told."""
+class _LinesEdit(QPlainTextEdit):
+    """Lines of text, as high as they are up to a limit; Tab leaves it, and leaving is told."""
 
     left = Signal()
 
-    def __init__(self, theme: Theme, parent: QWidget) -> None:
+    def __init__(self, theme: Theme, parent: QWidget, *, most_lines: int = 6) -> None:
         super().__init__(parent)
-        self._theme = theme
+        self._theme, self._most_lines = theme, most_lines
         self.setTabChangesFocus(True)
         self.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -51,7 +51,7 @@ class _ListEdit(QPlainTextEdit):
         set_kind(self, "mono")
 
     def sizeHint(self) -> QSize:
-        n_lines = min(6, max(2, self.blockCount()))
+        n_lines = min(self._most_lines, max(2, self.blockCount()))
         return QSize(120, n_lines * self.fontMetrics().lineSpacing() + 20)
 
     def minimumSizeHint(self) -> QSize:
@@ -72,7 +72,7 @@ class _ListEdit(QPlainTextEdit):
 
 
 class TextField(QWidget):
-    """A line for a TEXT field, lines for a TEXT_LIST field. Emits when the text is final or typing pauses."""
+    """A line for a TEXT field, lines for a `multiline` or TEXT_LIST one. Emits when the text is final or typing pauses."""
 
     value_changed = Signal(object)
     refused = Signal(str)
@@ -90,7 +90,7 @@ class TextField(QWidget):
         self._pause.timeout.connect(self._commit)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        if field.kind is FieldKind.TEXT:
+        if field.kind is FieldKind.TEXT and not field.multiline:
             self.line = QLineEdit(self)
             if compact:  # a length only: as high as the number boxes beside it
                 self.line.setStyleSheet(f"QLineEdit {{ min-height: {theme.px(22)}px; padding: 0 7px; }}")
@@ -98,8 +98,9 @@ class TextField(QWidget):
             self.line.editingFinished.connect(self._commit)
             layout.addWidget(self.line)
         else:
-            self.lines = _ListEdit(theme, self)
-            self.lines.setPlaceholderText(self.tr("one a line"))
+            is_list = field.kind is FieldKind.TEXT_LIST
+            self.lines = _LinesEdit(theme, self, most_lines=6 if is_list else 14)
+            self.lines.setPlaceholderText(self.tr("one a line") if is_list else self.tr("empty"))
             self.lines.textChanged.connect(self._pause.start)
             self.lines.left.connect(self._commit)
             layout.addWidget(self.lines)
@@ -133,6 +134,22 @@ class TextField(QWidget):
     def control(self) -> QWidget:
         return self.line or self.lines or self
 
+    def go_to(self, line: int, column: int) -> None:
+        """Put the cursor at a line and column, both counted from 1; past the end it stands at the end."""
+        if self.lines is None:
+            if self.line is not None:
+                self.line.setCursorPosition(max(0, column - 1))
+        else:
+            block = self.lines.document().findBlockByNumber(max(0, line - 1))
+            cursor = self.lines.textCursor()
+            if block.isValid():
+                cursor.setPosition(block.position() + min(max(0, column - 1), max(0, block.length() - 1)))
+            else:
+                cursor.movePosition(QTextCursor.MoveOperation.End)
+            self.lines.setTextCursor(cursor)
+            self.lines.ensureCursorVisible()
+        self.control().setFocus(Qt.FocusReason.OtherFocusReason)
+
     def headline(self) -> QWidget | None:
         return None
 
@@ -147,6 +164,8 @@ class TextField(QWidget):
         if self.line is not None:
             return self.line.text()
         text = self.lines.toPlainText() if self.lines is not None else ""
+        if self._field.kind is FieldKind.TEXT:
+            return text
         return tuple(unescaped(line) for line in text.split("\n") if line)
 
     def _commit(self) -> None:
@@ -173,7 +192,10 @@ class TextField(QWidget):
         value = self._value
         if self.line is not None:
             self.line.setText(str(value))
-        elif self.lines is not None and isinstance(value, tuple):
+        elif self.lines is not None:
+            text = "\n".join(escaped(item) for item in value) if isinstance(value, tuple) else str(value)
+            if text == self.lines.toPlainText():
+                return  # the cursor stays where it is
             with QSignalBlocker(self.lines):
-                self.lines.setPlainText("\n".join(escaped(item) for item in value))
+                self.lines.setPlainText(text)
             self.lines.updateGeometry()

@@ -35,6 +35,15 @@ class Driver:
                 raise TimeoutError(f"nothing came; engine {self.workbench.state.phase}, troubles {self.troubles}")
             self.workbench.bus.wait(0.05)
 
+    def settle(self, *lanes: str) -> None:
+        """Wait until these lanes have done what was asked of them until now, and the bus is empty."""
+        done: list[object] = []
+        for lane in lanes:
+            self.workbench.jobs.run(lambda _task: None, title="settle", lane=lane, then=done.append)
+        self.until(lambda: len(done) == len(lanes))
+        while self.workbench.bus.pump():
+            pass
+
     def collect(self, kind: type[Event]) -> list[Event]:
         """A list that fills with every event of this type from now on."""
         found: list[Event] = []

@@ -35,14 +35,20 @@ def test_settings_are_kept_and_do_not_move_a_conversation_in_the_list(store: Sto
     store.conversations.set_model(older, "models/a.gguf")
     store.conversations.set_draft(older, "unsent \ud800 words")
     store.conversations.set_folder(older, "Letters")
+    store.conversations.set_chain(older, '{"chain":[]}')
     store.conversations.rename(older, "  My\n title ")
     row = store.conversations.get(older)
     assert row.system_prompt == "Answer in Korean."
     assert row.model_path == "models/a.gguf"
     assert row.draft == "unsent \ufffd words"
     assert row.folder == "Letters"
+    assert row.chain == '{"chain":[]}'
+    assert store.conversations.create(chain="{}").chain == "{}"
+    assert store.conversations.get(newer).chain is None
     assert (row.title, row.title_is_manual) == ("My title", True)
-    assert [each.id for each in store.conversations.list()] == [newer, older]
+    assert [each.id for each in store.conversations.list()][-2:] == [newer, older]
+    store.conversations.set_chain(older, None)
+    assert store.conversations.get(older).chain is None
     store.conversations.set_folder(older, None)
     store.conversations.set_model(older, None)
     assert (store.conversations.get(older).folder, store.conversations.get(older).model_path) == (None, None)

@@ -39,6 +39,7 @@ def sample(store: Store) -> ConversationId:
     store.messages.set_head(conversation, answer.id)
     store.conversations.set_draft(conversation, "and 4 + 4")
     store.conversations.pin(conversation)
+    store.conversations.set_chain(conversation, '{"preset":"","chain":[]}')
     return conversation
 
 

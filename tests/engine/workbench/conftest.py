@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from engine.workbench.events import ThreadMessage
 from engine.workbench.replay import Replayed
 from tests.support.benches import Driver, open_bench
 
+Start = Callable[[], Driver]
 WARM = Chain.default().with_value("temperature", 0.8)
 
 
@@ -99,3 +100,26 @@ def chat(folder: Path, smollm2: Path) -> Iterator[Chat]:
         opened.workbench.set_chain(WARM)
         opened.limit(12)
         yield opened
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts a workbench; a second call ends the first one and starts on the same folder."""
+    open_ones = []
+
+    def begin() -> Driver:
+        close()
+        context = open_bench(tmp_path / "data", start=False)
+        driver = context.__enter__()
+        open_ones.append(context)
+        driver.workbench.read_settings()
+        driver.workbench.presets.read()
+        driver.settle("presets", "store")
+        return driver
+
+    def close() -> None:
+        while open_ones:
+            open_ones.pop().__exit__(None, None, None)
+
+    yield begin
+    close()

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QApplication, QPushButton, QVBoxLayout, QWidget
 
 from engine.base.errors import RemedyKind
 from engine.runtime.supervisor import Phase
+from engine.sampling.chain import Chain
 from engine.store.rows import MessageState
 from gui.panels.chat.header import ChatHeader
 from gui.panels.chat.model_strip import ModelStrip
@@ -21,6 +22,7 @@ from gui.widgets.transcript.values import MessageState as Shown
 
 LONG = "Count from one to one hundred in words, one number a line."
 Open = Callable[..., "object"]
+GREEDY_AT_ZERO = {link.key for link in Chain.default().links if "greedy" in str(link.stage.fields.fields[0].special)}
 
 
 @pytest.fixture
@@ -262,12 +264,13 @@ def test_a_decoding_setting_changed_while_writing_holds_for_the_rest(chat) -> No
     chat.send(LONG)
     chat.wait_text(5)
     section = chat.chat.inspector.decoding
-    field = section.forms[0].row(section.presenter.fields()[0][0].key)
-    field.editor.set_value(0.0)
-    field.editor.value_changed.emit(0.0)
+    row = next(each for each in section.stage_rows.values() if each.lead is not None and each.key in GREEDY_AT_ZERO)
+    row.lead.box.setFocus()
+    row.lead.box.setText("0")
+    row.lead.box.committed.emit()
     assert chat.workbench.chain.is_greedy
     assert section.presenter.n_changed >= 1
-    assert "greedy" in section.chain.text()
+    assert "greedy" in section.end.text()
     chat.chat.presenter.stop()
     chat.wait_answer()
     section.reset.click()

@@ -1,22 +1,15 @@
-"""The inspector's pure parts: the ledger as rows and bars, the verdict in words, the decoding fields."""
+"""The inspector's pure parts: the ledger as rows and bars, the verdict in words."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from engine.base.paths import Paths
 from engine.memory.fit import Fits, Verdict
 from engine.memory.ledger import DeviceLedger, Entry, Ledger, Part
 from engine.runtime.supervisor import Phase
-from engine.sampling.chain import Chain
 from engine.wire.messages import DeviceKind
-from engine.wire.run_options import RUN_OPTIONS
-from engine.workbench import Workbench
 from engine.workbench.events import MemoryChanged
 from gui.panels.inspector.memory import ledger_row, verdict_text
-from gui.panels.inspector.presenter.decoding import DecodingPresenter
 from gui.panels.inspector.presenter.hardware import Line, Role, with_axes
 from gui.panels.inspector.presenter.memory import MemoryPresenter, view_of
 
@@ -118,42 +111,3 @@ def test_every_verdict_has_a_sentence_with_its_numbers(fits: Fits) -> None:
     view = view_of(ledger(predicted=True), None, Verdict(fits, "RAM", 242 * MIB, free, ()))
     assert "242.0 MiB" in verdict_text(view)
     assert "unknown" not in verdict_text(view)
-
-
-@pytest.fixture
-def decoding(tmp_path: Path) -> DecodingPresenter:
-    return DecodingPresenter(Workbench(Paths.under(tmp_path)))
-
-
-def test_every_sampler_field_and_run_option_can_be_edited_once(decoding: DecodingPresenter) -> None:
-    main, rest = decoding.fields()
-    keys = [each.key for each in (*main, *rest)]
-    assert sorted(keys) == sorted([*(each.key for _, each in Chain.default().fields()), *RUN_OPTIONS.keys()])
-    assert set(decoding.values()) == set(keys)
-
-
-def test_what_does_nothing_by_default_is_folded_away(decoding: DecodingPresenter) -> None:
-    main, rest = decoding.fields()
-    assert not any(each.advanced for each in main)
-    idle = {each.key for link in Chain.default().links if not link.is_active for each in link.stage.fields}
-    assert idle <= {each.key for each in rest if each.advanced}
-
-
-def test_a_change_is_counted_described_and_taken_back(decoding: DecodingPresenter) -> None:
-    first = decoding.fields()[0][0]
-    before = decoding.describe()
-    assert decoding.change(first.key, 0.0) == ""
-    assert decoding.n_changed == 1
-    assert decoding.describe() != before
-    decoding.change(RUN_OPTIONS.keys()[0], 7)
-    assert decoding.n_changed == 2
-    decoding.reset()
-    assert decoding.n_changed == 0
-    assert decoding.describe() == before
-
-
-def test_a_value_that_is_not_taken_is_explained_and_changes_nothing(decoding: DecodingPresenter) -> None:
-    first = decoding.fields()[0][0]
-    before = decoding.values()
-    assert first.label in decoding.change(first.key, -1.0)
-    assert decoding.values() == before
