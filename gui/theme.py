@@ -151,7 +151,8 @@ def contrast(first: str, second: str) -> float:
     """How well two colours can be told apart, 1 to 21. Source: WCAG 2.2, “contrast ratio”."""
 
     def luminance(colour: str) -> float:
-        channels = [getattr(QColor(colour), each)() for each in ("redF", "greenF", "blueF")]
+        of = QColor(colour)
+        channels = (of.redF(), of.greenF(), of.blueF())
         linear = [each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in channels]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 

@@ -81,7 +81,9 @@ class ChainSteps(RowList):
 
     def as_tsv(self) -> str:
         lines = ["stage\ttokens left\tmass kept\tentropy (bit)"]
-        lines += [f"{each.name}\t{each.survivors}\t{each.mass_kept:.6g}\t{each.entropy_bits:.6g}" for each in self.steps]
+        lines += [
+            f"{each.name}\t{each.survivors}\t{each.mass_kept:.6g}\t{each.entropy_bits:.6g}" for each in self.steps
+        ]
         return "\n".join(lines) + "\n"
 
     def paint_head(self, painter: QPainter, rect: QRect) -> None:

@@ -21,6 +21,8 @@ from gui.widgets.token_text import probability_text
 
 _VALUE_SAMPLE = ">0.999"
 _MARK = 10  # pixels for the mark of the taken token
+_PALE = 0.32  # how much of its colour a bar behind has
+_SLIMMER = 5  # pixels that a bar in front is lower than the one behind
 _LABEL_SHARE, _LEAST_LABEL, _MOST_LABEL = 0.36, 60, 180
 
 
@@ -32,7 +34,7 @@ class Bar:
         token_id: None for a remark (“236 more”), which is only text.
         text: the token made visible.
         p: by the model alone, 0 to 1; None where it is not known.
-        p_chain: after the chain; None where it was not asked for or is not known.
+        p_chain: after the chain; None where it was not asked for or is not known. Of a remark: of all its tokens.
         is_cut: the chain left nothing of it.
         logit: the model's score; None where it is not known.
         rank: 1 for the likeliest by the model; None where it is not known.
@@ -148,6 +150,10 @@ class DistributionBars(RowList):
             painter.setFont(theme.ui_font(12))
             painter.setPen(theme.color("text3"))
             painter.drawText(rect.adjusted(_MARK, 0, -4, 0), left, bar.text)
+            if bar.p_chain is not None:
+                self._paint_bar(painter, row)
+                painter.setFont(theme.mono_font(12))
+                painter.drawText(rect.adjusted(0, 0, -4, 0), right, probability_text(bar.p_chain))
             return
         mono = theme.mono_font(12)
         painter.setFont(mono)
@@ -174,15 +180,17 @@ class DistributionBars(RowList):
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
-        accent = theme.color("accent")
-        pale = theme.color("accent")
-        pale.setAlphaF(0.28)
-        back = theme.color("surface3") if bar.is_cut else pale if bar.p_chain is not None else accent
-        tall, slim = self._thickness(area), self._thickness(area) - 4
+        grey = bar.is_cut or bar.token_id is None
+        front = theme.color("text3" if grey else "accent")
+        pale = theme.color("text3" if grey else "accent")
+        pale.setAlphaF(_PALE)
+        back = pale if grey or bar.p_chain is not None else front
+        tall = self._thickness(area)
+        slim = tall - _SLIMMER
         if bar.p:
             self._fill(painter, area, bar.p / scale, tall, back)
         if bar.p_chain and not bar.is_cut:
-            self._fill(painter, area, bar.p_chain / scale, slim, accent)
+            self._fill(painter, area, bar.p_chain / scale, slim, front)
         painter.restore()
 
     @staticmethod

@@ -26,6 +26,7 @@ from PySide6.QtWidgets import QMenu, QSizePolicy, QToolTip, QWidget
 
 from gui.theme import Theme
 from gui.widgets.paint import draw_focus_ring
+from gui.widgets.plain_tip import plain_tip
 
 _STEPS = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1}
 
@@ -142,7 +143,7 @@ class RowList(QWidget):
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
             row = self.row_at(event.pos().y())
             text = self.tip_of(row) if row >= 0 else ""
-            QToolTip.showText(event.globalPos(), text, self, self.rect_of(row) if row >= 0 else QRect())
+            QToolTip.showText(event.globalPos(), plain_tip(text), self, self.rect_of(row) if row >= 0 else QRect())
             return True
         return super().event(event)
 

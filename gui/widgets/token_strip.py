@@ -1,12 +1,13 @@
 """A text as its tokens, wrapped like text and coloured by how surprising each was; one of them is selected.
 
-A virtual view: lines are broken by adding up widths (a token's text is measured once, however often it occurs), and
-only the lines on screen are laid out and painted, so four thousand tokens scroll like forty. Rejected: rich text with
-a background per token (a document of four thousand fragments takes most of a second to lay out), a widget per token.
+A virtual view: lines are broken by adding up the widths of letters, and only the lines on screen are laid out, coloured
+and painted, so four thousand tokens scroll like forty. Rejected: rich text with a background per token (a document of
+four thousand fragments takes most of a second to lay out), a widget per token.
 """
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from PySide6.QtGui import (
     QAccessibleEvent,
     QFont,
     QFontMetrics,
+    QFontMetricsF,
     QGuiApplication,
     QHelpEvent,
     QKeyEvent,
@@ -29,7 +31,8 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QSizePolicy, QToolTip, QWidget
 
-from gui.theme import Theme
+from gui.theme import N_STEPS, Theme
+from gui.widgets.plain_tip import plain_tip
 from gui.widgets.token_scale import Colouring, Surprise, step_of
 from gui.widgets.token_text import ends_line, flowing_text
 
@@ -43,7 +46,7 @@ class StripToken:
     """A token of the strip: its bytes and its figures. `text` is how it looks."""
 
     piece: bytes
-    surprise: Surprise = Surprise()
+    surprise: Surprise = field(default_factory=Surprise)
     text: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
@@ -82,12 +85,11 @@ class TokenStrip(QAbstractScrollArea):
         super().__init__(parent)
         self._theme, self._most_lines, self._tip_of = theme, most_lines, tip_of
         self._tokens: list[StripToken] = []
-        self._steps: list[int] = []
+        self._token_widths: list[int] = []
         self._colouring = Colouring.PROBABILITY
         self._starts: list[int] = []  # the first token of each line
         self._x = 0  # where the next token would stand in the last line
         self._must_break = False
-        self._widths: dict[str, int] = {}
         self._broken_for = -1
         self._laid_out: dict[int, list[QRect]] = {}
         self._place = -1
@@ -105,7 +107,7 @@ class TokenStrip(QAbstractScrollArea):
 
     def set_tokens(self, tokens: Sequence[StripToken]) -> None:
         """Show these instead of the others, from the beginning; nothing is selected."""
-        self._tokens, self._steps, self._place = [], [], -1
+        self._tokens, self._token_widths, self._place = [], [], -1
         self._forget_lines()
         self.verticalScrollBar().setValue(0)
         self.add_tokens(tokens)
@@ -115,7 +117,7 @@ class TokenStrip(QAbstractScrollArea):
         """Add tokens at the end; what is on screen stays where it is."""
         first = len(self._tokens)
         self._tokens += tokens
-        self._steps += [step_of(each.surprise, self._colouring) for each in tokens]
+        self._token_widths += [self._width_of(each.text) for each in tokens]
         if self._broken_for == self.viewport().width():
             self._break_from(first)
         self._resize_bar()
@@ -134,12 +136,11 @@ class TokenStrip(QAbstractScrollArea):
         """Colour by this figure."""
         if colouring is not self._colouring:
             self._colouring = colouring
-            self._steps = [step_of(each.surprise, colouring) for each in self._tokens]
             self.viewport().update()
 
     def step(self, place: int) -> int:
         """The colour step of a token."""
-        return self._steps[place]
+        return step_of(self._tokens[place].surprise, self._colouring)
 
     # ---- selection
 
@@ -223,7 +224,9 @@ class TokenStrip(QAbstractScrollArea):
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
             place = self.token_at(event.pos())
             text = self._tip_of(place) if place >= 0 and self._tip_of is not None else ""
-            QToolTip.showText(event.globalPos(), text, self.viewport(), self.rect_of(place) if place >= 0 else QRect())
+            QToolTip.showText(
+                event.globalPos(), plain_tip(text), self.viewport(), self.rect_of(place) if place >= 0 else QRect()
+            )
             return True
         return super().viewportEvent(event)
 
@@ -280,7 +283,7 @@ class TokenStrip(QAbstractScrollArea):
         painter.drawRoundedRect(box, Theme.RADIUS_SMALL, Theme.RADIUS_SMALL)
         painter.setClipRect(self.viewport().rect().adjusted(1, 1, -1, -1))
         painter.setFont(self._font)
-        colours = [self._theme.step_colors(step) for step in range(max(self._steps, default=0) + 1)]
+        colours = [self._theme.step_colors(step) for step in range(N_STEPS)]
         scrolled, height = self.verticalScrollBar().value(), self._line_height()
         first = max(0, (scrolled - _MARGIN) // height)
         last = min(len(self._starts) - 1, (scrolled + self.viewport().height() - _MARGIN) // height)
@@ -288,16 +291,17 @@ class TokenStrip(QAbstractScrollArea):
             del self._laid_out[line]
         for line in range(first, last + 1):
             for at, rect in enumerate(self._rects(line), self._starts[line]):
-                back, ink = colours[self._steps[at]]
+                step = self.step(at)
+                back, ink = colours[step]
                 place = rect.translated(0, -scrolled)
-                if self._steps[at]:
+                if step:
                     painter.setPen(Qt.PenStyle.NoPen)
                     painter.setBrush(back)
                     painter.drawRoundedRect(QRectF(place).adjusted(0.5, 0, -0.5, 0), 3, 3)
                 painter.setPen(ink)
                 inside = place.adjusted(_PAD, 0, -_PAD, 0)
                 text = self._tokens[at].text
-                if self._widths[text] > inside.width() + 2 * _PAD:
+                if self._token_widths[at] > place.width():
                     text = self._metrics.elidedText(text, Qt.TextElideMode.ElideRight, inside.width())
                 painter.drawText(inside, int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft), text)
                 if at == self._place:
@@ -316,10 +320,11 @@ class TokenStrip(QAbstractScrollArea):
     def _set_font(self) -> None:
         self._font: QFont = self._theme.ui_font(13)
         self._metrics = QFontMetrics(self._font)
-        self._widths = {}
+        self._letter_widths: dict[str, float] = {}
 
     def _restyle(self) -> None:
         self._set_font()
+        self._token_widths = [self._width_of(each.text) for each in self._tokens]
         self._forget_lines()
         self._resize_bar()
         self.updateGeometry()
@@ -340,17 +345,18 @@ class TokenStrip(QAbstractScrollArea):
 
     def _break_from(self, first: int) -> None:
         """Find where lines begin, from a token on; the lines before it are known."""
-        room = self._room()
-        if self._starts:
-            self._laid_out.pop(len(self._starts) - 1, None)
-        for place in range(first, len(self._tokens)):
-            token = self._tokens[place]
-            width = self._width_of(token.text)
-            if self._must_break or not self._starts or self._x + width > room:
-                self._starts.append(place)
-                self._x = 0
-            self._x += width
-            self._must_break = ends_line(token.piece)
+        room, starts, x, must_break = self._room(), self._starts, self._x, self._must_break or not self._starts
+        if starts:
+            self._laid_out.pop(len(starts) - 1, None)
+        tokens, widths = self._tokens, self._token_widths
+        for place in range(first, len(tokens)):
+            width = min(widths[place], room)
+            if must_break or x + width > room:
+                starts.append(place)
+                x = 0
+            x += width
+            must_break = ends_line(tokens[place].piece)
+        self._x, self._must_break = x, must_break
 
     def _rects(self, line: int) -> list[QRect]:
         """Where the tokens of a line stand, not scrolled; kept while the line is on screen."""
@@ -361,7 +367,7 @@ class TokenStrip(QAbstractScrollArea):
             x, top, height = _MARGIN, _MARGIN + line * self._line_height() + 1, self._line_height() - 2
             rects = []
             for place in range(first, end):
-                width = self._width_of(self._tokens[place].text)
+                width = min(self._token_widths[place], self._room())
                 rects.append(QRect(x, top, width, height))
                 x += width
             self._laid_out[line] = rects
@@ -371,10 +377,15 @@ class TokenStrip(QAbstractScrollArea):
         return max(24, self.viewport().width() - 2 * _MARGIN)
 
     def _width_of(self, text: str) -> int:
-        width = self._widths.get(text)
-        if width is None:
-            width = self._widths[text] = self._metrics.horizontalAdvance(text) + 2 * _PAD
-        return min(width, self._room())
+        """How wide a token is. Of plain letters the widths add up (to a pixel, for which there is the padding)."""
+        if not text.isascii():
+            return self._metrics.horizontalAdvance(text) + 2 * _PAD
+        widths, width = self._letter_widths, 0.0
+        for letter in text:
+            if letter not in widths:
+                widths[letter] = QFontMetricsF(self._font).horizontalAdvance(letter)
+            width += widths[letter]
+        return math.ceil(width) + 2 * _PAD
 
     def _resize_bar(self) -> None:
         bar = self.verticalScrollBar()

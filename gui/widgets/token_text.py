@@ -6,8 +6,6 @@ backslashes for every word of another script), replacing what is no UTF-8 by a q
 
 from __future__ import annotations
 
-import unicodedata
-
 from PySide6.QtCore import QCoreApplication
 
 BLANK, LINE_END, TAB = "␣", "↵", "⇥"
@@ -20,13 +18,13 @@ def visible_text(piece: bytes) -> str:
     text = _decoded(piece)
     if text is None:
         return hex_text(piece)
-    return "".join(_VISIBLE.get(each, each if _is_printed(each) else f"⟨U+{ord(each):04x}⟩") for each in text)
+    return "".join(_VISIBLE.get(each, each if each.isprintable() else f"⟨U+{ord(each):04x}⟩") for each in text)
 
 
 def flowing_text(piece: bytes) -> str:
     """The token as a part of running text: blanks between words stay blanks, what would be nothing at all is shown."""
     text = _decoded(piece)
-    if text is None or not text.strip(" ") or not all(_is_printed(each) for each in text):
+    if text is None or not text.strip(" ") or not text.isprintable():
         return visible_text(piece)
     return text
 
@@ -63,8 +61,3 @@ def _decoded(piece: bytes) -> str | None:
         return piece.decode() or None
     except UnicodeDecodeError:
         return None
-
-
-def _is_printed(character: str) -> bool:
-    """Whether a character draws something or is a plain blank; controls, joiners and marks without a base do not."""
-    return character == " " or unicodedata.category(character)[0] not in "CZ"
