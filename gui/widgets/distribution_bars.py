@@ -201,7 +201,7 @@ class DistributionBars(RowList):
     def _fill(painter: QPainter, area: QRect, share: float, thickness: int, brush: object) -> None:
         width = max(1.5, share * area.width())
         top = area.top() + (area.height() - thickness) / 2
-        painter.setBrush(brush)  # type: ignore[arg-type]
+        painter.setBrush(brush)
         radius = min(2.0, width / 2)
         painter.drawRoundedRect(QRectF(area.left(), top, width, thickness), radius, radius)
 

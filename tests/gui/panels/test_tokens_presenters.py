@@ -177,7 +177,13 @@ def answer_message(message_id: str, parent: str = "q", **more: Any) -> ThreadMes
 
 QUESTION = ThreadMessage(MessageId("q"), None, Role.USER, "Say hello.", MessageState.COMPLETE)
 FOUND = SimpleNamespace(
-    prompt_tokens=(1, 2, 3), tokens=(100, 101, 2), chain=Chain.default(), seed=7, model_label="X", is_loaded=True
+    run_id="run",
+    prompt_tokens=(1, 2, 3),
+    tokens=(100, 101, 2),
+    chain=Chain.default(),
+    seed=7,
+    model_label="X",
+    is_loaded=True,
 )
 
 
@@ -201,6 +207,8 @@ class HandWorkbench:
         self.forked: list[tuple[str, int, int]] = []
         self.found: Any = FOUND
         self.answers: tuple[Any, ...] = ()
+        self.kept: list[tuple[str, float]] = []
+        self.records = SimpleNamespace(keep_logprob=lambda run_id, logprob: self.kept.append((run_id, logprob)))
         self.waiting: list[Callable[[], None]] = []
 
     def answer_tokens(self, message_id: MessageId, then: Any, failed: Any) -> None:
@@ -209,7 +217,7 @@ class HandWorkbench:
         else:
             self.waiting.append(lambda: then(self.found))
 
-    def forks(self, message_id: MessageId, then: Any, failed: Any) -> None:
+    def forks(self, message_id: MessageId, then: Any) -> None:
         then(SimpleNamespace(answers=self.answers))
 
     def fork_answer(self, message_id: MessageId, position: int, token_id: int) -> None:
@@ -504,6 +512,7 @@ def test_the_tokens_come_as_they_are_read(reading: Reading) -> None:
     assert reading.view.doing is tokens.Doing.READ
     assert reading.view.sums is not None
     assert reading.view.sums.n_tokens == 3
+    assert reading.workbench.kept == [("run", -4.0)], "the tree tells it from now on"
 
 
 def test_the_sums_are_of_the_tokens_that_something_stood_before() -> None:
@@ -609,6 +618,7 @@ def test_reading_can_be_stopped_and_what_was_read_stays(reading: Reading) -> Non
     assert reading.workbench.lab.dropped == [1]
     question.then(Scored(1, 3, -1.0))
     assert (reading.view.doing, len(reading.shown.strip)) == (tokens.Doing.READ, 1)
+    assert reading.workbench.kept == [], "half an answer's probability is not the answer's"
 
 
 def test_what_comes_of_a_text_that_was_left_is_thrown_away(reading: Reading) -> None:

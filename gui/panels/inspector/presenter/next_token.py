@@ -136,6 +136,11 @@ class NextTokenPresenter:
             seed=self._seed,
         )
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is asked and nothing is to be asked."""
+        return self._request is None and self._finding is None and not self._again
+
     def at_temperature(self, temperature: float) -> tuple[TokenRow, ...]:
         """The model's own distribution at another temperature; empty before anything was looked at."""
         return rows_at_temperature(self._taken, self._n_vocab, temperature, N_ROWS) if self._taken else ()

@@ -343,6 +343,8 @@ class TokensPresenter:
         def then(scored: Scored) -> None:
             if this == self._round:
                 self._request, self._is_read = None, True
+                if is_answer and len(self._traces) == len(found.tokens):  # it was not stopped
+                    self._workbench.records.keep_logprob(found.run_id, scored.logprob)
                 self._find_branches()
                 self._show()
 
@@ -375,7 +377,7 @@ class TokensPresenter:
                 self._branches = branches_of(forks.answers) if len(forks.answers) > 1 else ()
                 self._show()
 
-        self._workbench.forks(message.id, then, lambda _trouble: None)
+        self._workbench.forks(message.id, then)
 
 
 def _is_model_answer(message: ThreadMessage) -> bool:
