@@ -419,6 +419,14 @@ def test_an_answer_whose_tokens_were_not_kept_is_looked_at_from_its_question(loo
     assert [each.content for each in looking.lab.open[0].prompt.messages] == ["Say hello."]
 
 
+def test_an_answer_of_another_model_is_looked_at_from_its_question(looking: Looking) -> None:
+    looking.workbench.found = SimpleNamespace(**{**vars(FOUND), "is_loaded": False})
+    looking.presenter.look()
+    looking.workbench.tell()
+    assert [each.content for each in looking.lab.open[0].prompt.messages] == ["Say hello."]
+    assert looking.lab.open[0].prompt.tokens == ()
+
+
 def test_without_a_model_or_a_text_the_section_says_so(looking: Looking) -> None:
     looking.presenter.engine_changed(looking.workbench.is_now(Phase.EMPTY))
     assert looking.views[-1].doing is next_token.Doing.NO_MODEL

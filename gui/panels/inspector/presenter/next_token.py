@@ -12,7 +12,6 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from engine.base.clock import Clock
 from engine.base.errors import KnownError, Trouble
@@ -20,6 +19,7 @@ from engine.runtime.supervisor import EngineState, Phase
 from engine.store.rows import MessageId, MessageState, Role
 from engine.wire.messages import ChatMessage, FinishReason, NextTaken, Prompt
 from engine.workbench import Workbench
+from engine.workbench.branching import AnswerTokens
 from engine.workbench.events import ThreadMessage
 from gui.panels.inspector.presenter.distribution import StepRow, TokenRow, rows_at_temperature, rows_of, steps_of
 
@@ -280,17 +280,17 @@ class NextTokenPresenter:
             return
         self._finding = last.id
 
-        def then(found: Any) -> None:
+        def go(spot: Spot) -> None:
             if self._finding == last.id:
-                self._go(_end_of(last, found))
+                self._go(spot)
                 self._ask()
                 self._tell(self.view)
 
-        def failed(_trouble: Trouble) -> None:
-            if self._finding == last.id:  # an answer of before its tokens were kept
-                self._go(Spot(Place.END, self._prompt_of(messages)))
-                self._ask()
-                self._tell(self.view)
+        def then(found: AnswerTokens) -> None:
+            go(_end_of(last, found) if found.is_loaded else Spot(Place.END, self._prompt_of(messages)))
+
+        def failed(_trouble: Trouble) -> None:  # an answer of before its tokens were kept
+            go(Spot(Place.END, self._prompt_of(messages)))
 
         self._workbench.answer_tokens(last.id, then, failed)
 
@@ -364,9 +364,9 @@ class NextTokenPresenter:
         self._tell(self.view)
 
 
-def _end_of(message: ThreadMessage, found: Any) -> Spot:
+def _end_of(message: ThreadMessage, found: AnswerTokens) -> Spot:
     """Where an answer ended: at the token that ended it, or after its last one where something else did."""
-    tokens = tuple(found.tokens)
+    tokens = found.tokens
     ended = message.figures is not None and message.figures.reason is FinishReason.STOP and bool(tokens)
     before, taken_id = (tokens[:-1], tokens[-1]) if ended else (tokens, None)
     return Spot(Place.END, Prompt(tokens=(*found.prompt_tokens, *before)), taken_id)

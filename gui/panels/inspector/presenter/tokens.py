@@ -11,18 +11,16 @@ import enum
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from engine.base.errors import KnownError, Trouble
 from engine.runtime.supervisor import EngineState, Phase
 from engine.store.rows import MessageId, MessageState, Role
 from engine.wire.messages import Prompt, Scored, TokensScored, TokenTrace
 from engine.workbench import Workbench
+from engine.workbench.branching import AnswerTokens, ForkedAnswer, Forks
 from engine.workbench.events import ThreadMessage
 from gui.panels.inspector.presenter.distribution import TokenRow, rows_of_trace
-
-if TYPE_CHECKING:
-    from engine.workbench.branching import AnswerTokens, ForkedAnswer, Forks
 
 N_TOP = 8  # alternatives a token
 LEAST_P = (
