@@ -22,7 +22,7 @@ from gui.widgets.token_text import probability_text
 _VALUE_SAMPLE = ">0.999"
 _MARK = 10  # pixels for the mark of the taken token
 _PALE = 0.32  # how much of its colour a bar behind has
-_SLIMMER = 5  # pixels that a bar in front is lower than the one behind
+_SLIMMER = 4  # pixels that a bar in front is lower than the one behind
 _LABEL_SHARE, _LEAST_LABEL, _MOST_LABEL = 0.36, 60, 180
 
 
@@ -69,7 +69,7 @@ class DistributionBars(RowList):
     ) -> None:
         self.bars: tuple[Bar, ...] = ()
         self._n_places, self._hint = n_places, hint
-        super().__init__(theme, name, parent=parent)
+        super().__init__(theme, name, row_height=20, parent=parent)
 
     def set_bars(self, bars: Sequence[Bar]) -> None:
         """Show these; the selected token stays selected where it still is."""

@@ -12,8 +12,15 @@ from engine.base.clock import SystemClock
 from engine.sampling.chain import Chain
 from engine.workbench.events import EngineChanged, MessageFinished, MessageText, SettingsChanged, ThreadChanged
 from gui.page import PanelContext
-from gui.panels.inspector.presenter.next_token import N_ROWS, Doing, NextTokenPresenter, NextView, Place
-from gui.panels.inspector.token_words import bars_of, chain_summary, place_text, steps_of_chain, taken_text
+from gui.panels.inspector.presenter.next_token import (
+    N_ROWS,
+    N_ROWS_AT_TEMPERATURE,
+    Doing,
+    NextTokenPresenter,
+    NextView,
+    Place,
+)
+from gui.panels.inspector.token_words import bars_of, chain_summary, place_text, steps_of_chain
 from gui.theme import Theme, set_kind
 from gui.widgets.busy import Busy
 from gui.widgets.chain_steps import ChainSteps
@@ -43,7 +50,9 @@ class WhatIf(QWidget):
         )
         self.slider.set_value(1.0)
         self.slider.value_changed.connect(lambda _value: self.refresh())
-        self.bars = DistributionBars(theme, _tr("The likeliest tokens at this temperature"), n_places=N_ROWS)
+        self.bars = DistributionBars(
+            theme, _tr("The likeliest tokens at this temperature"), n_places=N_ROWS_AT_TEMPERATURE
+        )
         note = QLabel(_tr("Of the model's own scores, before any stage. Nothing else changes."))
         note.setWordWrap(True)
         set_kind(note, "caption")
@@ -91,8 +100,6 @@ class NextTokenSection(Section):
         self._busy_timer = QTimer(interval=BUSY_AFTER_MS, singleShot=True)
         self._busy_timer.timeout.connect(self._show_busy)
         self.bars = DistributionBars(theme, _tr("The likeliest next tokens"), n_places=N_ROWS)
-        self.taken = ElidedLabel()
-        set_kind(self.taken, "caption")
         self.steps = ChainSteps(theme, _tr("What each stage leaves"))
         self.steps.selected.connect(self.presenter.choose_step)
         self.steps_fold = Section(
@@ -158,8 +165,6 @@ class NextTokenSection(Section):
             each.setVisible(is_shown)
         self.error.setText(view.trouble.sentence() if view.trouble is not None else "")
         self.error.setVisible(view.trouble is not None)
-        self.taken.setText(taken_text(view))
-        self.taken.setVisible(is_shown and bool(self.taken.text()))
         self.set_summary(chain_summary(view.steps))
         if is_shown:
             self.bars.set_bars(bars_of(view.rows))
@@ -207,7 +212,6 @@ class NextTokenSection(Section):
         column.addWidget(self.busy)
         column.addWidget(self.error)
         column.addWidget(self.bars)
-        column.addWidget(self.taken)
         column.addWidget(self.steps_fold)
         column.addWidget(self.what_if_fold)
         self.what_if_fold.folded_changed.connect(lambda folded: None if folded else self.what_if.refresh())

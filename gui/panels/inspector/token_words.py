@@ -65,20 +65,18 @@ def chain_summary(rows: Sequence[StepRow]) -> str:
 
 
 def place_text(view: NextView) -> str:
-    """What is looked at."""
+    """What is looked at, and the token that stands there, or was drawn."""
+    token = visible_text(view.taken) if view.taken is not None else ""
     if view.place is Place.LIVE:
         return _tr("Where the answer is being written")
     if view.place is Place.TOKEN and view.position is not None:
-        return _tr("In place of token {n}").format(n=count_text(view.position))
-    return _tr("At the end of the chat")
-
-
-def taken_text(view: NextView) -> str:
-    """The token that stands there, or was drawn."""
-    if view.taken is None:
-        return ""
-    words = _tr("Drawn with seed {seed}: {token}") if view.is_drawn else _tr("What stands there: {token}")
-    return words.format(seed=view.seed, token=visible_text(view.taken))
+        return _tr("In place of token {n}, {token}").format(n=count_text(view.position), token=token)
+    if not token:
+        return _tr("At the end of the chat")
+    words = _tr("At the end of the chat; seed {seed} draws {token}")
+    if not view.is_drawn:
+        words = _tr("At the end of the chat, where {token} stands")
+    return words.format(seed=view.seed, token=token)
 
 
 def strip_tokens(traces: Sequence[TokenTrace]) -> list[StripToken]:

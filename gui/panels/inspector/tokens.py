@@ -61,6 +61,8 @@ class TokensSection(Section):
         self.colouring = SegmentedControl(theme, (_tr("Probability"), _tr("Rank"), _tr("Entropy")), 24)
         self.colouring.set_names(_tr("What the colours say"), _tr("Of each token of the strip"))
         self.colouring.chosen.connect(self._colour)
+        for at, share in enumerate((5, 4, 4)):  # the first word is the longest
+            self.colouring.layout().setStretch(at, share)  # type: ignore[attr-defined]
         self.strip = TokenStrip(theme, _tr("Tokens"), tip_of=self._tip_of)
         self.strip.selected.connect(self.presenter.select)
         self.legend = StepLegend(theme)
@@ -95,6 +97,11 @@ class TokensSection(Section):
         )
         presenter.engine_changed(context.workbench.state)
         presenter.thread_changed()
+
+    def show_tokens_of(self, message_id: MessageId) -> None:
+        """Unfold, and read this answer's tokens."""
+        self.set_folded(False)
+        self.presenter.show_tokens_of(message_id)
 
     # ---- what the presenter tells (TokensSurface)
 

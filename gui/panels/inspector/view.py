@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
+from engine.workbench.events import TokensWanted
 from gui.page import PanelContext
 from gui.panels.inspector.decoding import DecodingSection
 from gui.panels.inspector.hardware import HardwareSection
@@ -50,6 +51,8 @@ class Inspector(QFrame):
         scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         scroll.setAccessibleName(self.tr("Inspector"))
         scroll.setWidget(inner)
+        self._scroll = scroll
+        self._unsubscribe = context.bus.subscribe(TokensWanted, self._show_tokens)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(scroll)
@@ -60,6 +63,11 @@ class Inspector(QFrame):
     def deactivated(self) -> None:
         self.hardware.set_polling(False)
 
+    def _show_tokens(self, event: TokensWanted) -> None:
+        self.tokens.show_tokens_of(event.message_id)
+        QTimer.singleShot(0, self, lambda: self._scroll.ensureWidgetVisible(self.tokens))  # once it is laid out
+
     def close_panel(self) -> None:
+        self._unsubscribe()
         for section in self.sections:
             section.close_section()

@@ -681,6 +681,20 @@ def test_a_branch_is_gone_to_and_read_like_the_one_before(reading: Reading) -> N
     assert len(reading.workbench.lab.open) == 1
 
 
+def test_the_tokens_of_an_earlier_answer_can_be_wanted(reading: Reading) -> None:
+    second = replace(QUESTION, id=MessageId("q2"), parent_id=MessageId("a"))
+    last = answer_message("b", parent="q2")
+    reading.workbench.dialogue.messages = (*reading.workbench.dialogue.messages, second, last)
+    reading.presenter.message_finished(last)
+    reading.read(100, 101)
+    reading.presenter.show_tokens_of(MessageId("a"))
+    reading.workbench.tell()
+    assert len(reading.workbench.lab.open) == 1
+    reading.workbench.lab.answer(Scored(1, 3, -2.0))
+    reading.presenter.fork(0, 102)
+    assert reading.workbench.forked == [("a", 0, 102)]
+
+
 def test_one_answer_alone_is_no_tree(reading: Reading) -> None:
     reading.workbench.answers = (forked("a", None, 0, is_shown=True),)
     reading.read(100)

@@ -206,6 +206,10 @@ def test_the_tokens_are_read_looked_at_and_forked_and_the_tree_leads_back(lab: L
     lab.wait_read()
     assert lab.opened.shown()[-1] == old.text
 
+    lab.tokens.set_folded(True)
+    lab.opened.chat.transcript.tokens_requested.emit(str(old.id))
+    lab.opened.wait(lambda: strip.isVisible() and lab.tokens.view.doing is tokens.Doing.READ, ANSWER_MS)
+
     lab.tokens.presenter.read()
     lab.workbench.dialogue.new()
     lab.opened.settle()

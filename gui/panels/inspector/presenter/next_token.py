@@ -24,7 +24,7 @@ from engine.workbench.events import ThreadMessage
 from gui.panels.inspector.presenter.distribution import StepRow, TokenRow, rows_at_temperature, rows_of, steps_of
 
 N_TOP = 64  # tokens asked for: more than are shown, so that those that were cut are known too
-N_ROWS = 8
+N_ROWS, N_ROWS_AT_TEMPERATURE = 6, 8
 PEEK_EVERY_S = 0.25
 WITH_MODEL = (Phase.READY, Phase.READING, Phase.WRITING, Phase.WORKING)
 
@@ -143,7 +143,9 @@ class NextTokenPresenter:
 
     def at_temperature(self, temperature: float) -> tuple[TokenRow, ...]:
         """The model's own distribution at another temperature; empty before anything was looked at."""
-        return rows_at_temperature(self._taken, self._n_vocab, temperature, N_ROWS) if self._taken else ()
+        return (
+            rows_at_temperature(self._taken, self._n_vocab, temperature, N_ROWS_AT_TEMPERATURE) if self._taken else ()
+        )
 
     def set_visible(self, visible: bool) -> None:
         """Somebody sees the section, or nobody does."""
