@@ -61,8 +61,7 @@ class TokensSection(Section):
         self.colouring = SegmentedControl(theme, (_tr("Probability"), _tr("Rank"), _tr("Entropy")), 24)
         self.colouring.set_names(_tr("What the colours say"), _tr("Of each token of the strip"))
         self.colouring.chosen.connect(self._colour)
-        for at, share in enumerate((5, 4, 4)):  # the first word is the longest
-            self.colouring.layout().setStretch(at, share)  # type: ignore[attr-defined]
+        self.colouring.set_shares((5, 4, 4))  # the first word is the longest
         self.strip = TokenStrip(theme, _tr("Tokens"), tip_of=self._tip_of)
         self.strip.selected.connect(self.presenter.select)
         self.legend = StepLegend(theme)
