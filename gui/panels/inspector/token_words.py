@@ -73,9 +73,9 @@ def place_text(view: NextView) -> str:
         return _tr("In place of token {n}, {token}").format(n=count_text(view.position), token=token)
     if not token:
         return _tr("At the end of the chat")
-    words = _tr("At the end of the chat; seed {seed} draws {token}")
-    if not view.is_drawn:
-        words = _tr("At the end of the chat, where {token} stands")
+    words = (
+        _tr("At the end of the chat, seed {seed}: {token}") if view.is_drawn else _tr("At the end of the chat: {token}")
+    )
     return words.format(seed=view.seed, token=token)
 
 
