@@ -81,6 +81,10 @@ class DistributionBars(RowList):
         self.select(places[0] if places else -1)
         self.rows_changed()
 
+    def set_hint(self, hint: str) -> None:
+        """What a click does, for the tooltip; "" for nothing."""
+        self._hint = hint
+
     @property
     def cut_line(self) -> int | None:
         """How many rows stand above the cut line; None when nothing shown was cut."""

@@ -16,6 +16,7 @@ from PySide6.QtCore import QEvent, QPoint, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QAccessible,
     QAccessibleEvent,
+    QContextMenuEvent,
     QFont,
     QFontMetrics,
     QFontMetricsF,
@@ -29,12 +30,12 @@ from PySide6.QtGui import (
     QPen,
     QResizeEvent,
 )
-from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QSizePolicy, QToolTip, QWidget
+from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QMenu, QSizePolicy, QToolTip, QWidget
 
 from gui.theme import N_STEPS, Theme
 from gui.widgets.plain_tip import plain_tip
 from gui.widgets.token_scale import Colouring, Surprise, step_of
-from gui.widgets.token_text import ends_line, flowing_text
+from gui.widgets.token_text import ends_line, flowing_text, visible_text
 
 _PAD = 2  # pixels left and right of a token's text
 _MARGIN = 6
@@ -189,12 +190,39 @@ class TokenStrip(QAbstractScrollArea):
                 return self._starts[line] + at
         return -1
 
+    def as_text(self) -> str:
+        """The text that the tokens make."""
+        return b"".join(each.piece for each in self._tokens).decode(errors="replace")
+
+    def as_tsv(self) -> str:
+        """A line a token, with tabs between cells: what it is, its probability, its rank from 1, the entropy there."""
+        lines = ["token\tprobability\trank\tentropy (bit)"]
+        for each in self._tokens:
+            figures = each.surprise
+            rank = "" if figures.rank is None else str(figures.rank + 1)
+            p, bits = ("" if value is None else f"{value:.6g}" for value in (figures.p, figures.entropy_bits))
+            lines.append(f"{visible_text(each.piece)}\t{p}\t{rank}\t{bits}")
+        return "\n".join(lines) + "\n"
+
+    def make_menu(self) -> QMenu:
+        """The context menu: the text, or the figures as a table."""
+        menu = QMenu(self)
+        clipboard = QGuiApplication.clipboard()
+        menu.addAction(self.tr("Copy text"), lambda: clipboard.setText(self.as_text()))
+        menu.addAction(self.tr("Copy as TSV"), lambda: clipboard.setText(self.as_tsv()))
+        return menu
+
     # ---- hands
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        menu = self.make_menu()
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(event.globalPos())
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         key, last = Qt.Key(event.key()), len(self._tokens) - 1
         if event.matches(QKeySequence.StandardKey.Copy):
-            QGuiApplication.clipboard().setText(b"".join(each.piece for each in self._tokens).decode(errors="replace"))
+            QGuiApplication.clipboard().setText(self.as_text())
         elif last < 0:
             event.ignore()
         elif key in (Qt.Key.Key_Left, Qt.Key.Key_Right):

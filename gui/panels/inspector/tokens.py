@@ -67,11 +67,7 @@ class TokensSection(Section):
         self.legend = StepLegend(theme)
         self.chosen = ElidedLabel()
         set_kind(self.chosen, "small")
-        self.alternatives = DistributionBars(
-            theme,
-            _tr("What might have stood in the token's place"),
-            hint=_tr("Click: write on from here with this token, as another answer"),
-        )
+        self.alternatives = DistributionBars(theme, _tr("What might have stood in the token's place"))
         self.alternatives.activated.connect(self._fork)
         self.tree_title = _caption(_tr("Answers to this question"))
         self.tree = BranchList(theme, _tr("Answers to this question"))
@@ -160,7 +156,8 @@ class TokensSection(Section):
         self.hint.setVisible(has_tokens and not is_chosen)
         self.chosen.setVisible(is_chosen)
         self.alternatives.setVisible(is_chosen)
-        self.alternatives.setEnabled(view.can_fork)
+        hint = _tr("Click: write on from here with this token, as another answer")
+        self.alternatives.set_hint(hint if view.can_fork else "")
         if is_chosen:
             trace = self.presenter.traces[view.place]
             words = _tr("In place of token {n}, {text}")

@@ -223,6 +223,13 @@ def test_the_copied_strip_is_the_text(strip: TokenStrip, qtbot) -> None:
     assert QGuiApplication.clipboard().text() == "one €\n"
 
 
+def test_the_figures_are_copied_as_a_table(strip: TokenStrip) -> None:
+    strip.set_tokens([StripToken(b" a", Surprise(0.25, 2, 1.5)), StripToken(b"b")])
+    strip.make_menu().actions()[1].trigger()
+    lines = QGuiApplication.clipboard().text().splitlines()
+    assert lines[1:] == ["␣a\t0.25\t3\t1.5", "b\t\t\t"]
+
+
 def test_an_empty_strip_takes_any_key(strip: TokenStrip, qtbot) -> None:
     for key in (Qt.Key.Key_Down, Qt.Key.Key_End, Qt.Key.Key_Return):
         qtbot.keyClick(strip, key)
@@ -302,6 +309,8 @@ def test_a_remark_is_no_row_to_choose(bars: DistributionBars, qtbot) -> None:
 def test_the_tooltip_has_id_logit_and_rank(bars: DistributionBars) -> None:
     lines = bars.tip_of(2).splitlines()
     assert lines == ["␣last", "token 12", "rank 3", "logit 11.100", "by the model 0.100", "cut by the chain"]
+    bars.set_hint("Click: write on from here")
+    assert bars.tip_of(2).splitlines()[-1] == "Click: write on from here"
 
 
 def test_the_bars_are_copied_as_a_table(bars: DistributionBars, qtbot) -> None:
