@@ -154,6 +154,23 @@ MONOSPACE_FAMILIES = (
 """Looked for, best first, where the desktop's own monospace font is none."""
 
 
+def contrast(first: str, second: str) -> float:
+    """How well two colours can be told apart, 1 to 21. Source: WCAG 2.2, “contrast ratio”."""
+
+    def luminance(colour: str) -> float:
+        of = QColor(colour)
+        channels = (of.redF(), of.greenF(), of.blueF())
+        linear = [each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    lighter, darker = sorted((luminance(first), luminance(second)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+STEP_SHARES = (0.0, 0.18, 0.4, 0.64, 1.0)  # of the accent in each step; from 0.7 to 0.85 no ink reaches 4.5:1
+N_STEPS = len(STEP_SHARES)
+
+
 class Theme(QObject):
     """The look of the running window. `changed` comes after the colours or the type sizes changed."""
 
@@ -196,6 +213,18 @@ class Theme(QObject):
     def plot_color(self, index: int) -> QColor:
         """A plot colour by its meaning: a `PlotRole`. Wraps around after the sixth."""
         return QColor(self.palette.plot[index % len(self.palette.plot)])
+
+    def step_colors(self, step: int) -> tuple[QColor, QColor]:
+        """A background and the ink on it for a scale of `N_STEPS` steps: 0 is nothing special, the last one the most.
+
+        One hue whose lightness only goes one way, so the order can be seen without seeing colours; `step` outside of the
+        scale is its nearest end.
+        """
+        share = STEP_SHARES[min(max(step, 0), N_STEPS - 1)]
+        palette = self.palette
+        back = mixed(palette.surface1, palette.accent, share)
+        ink = max((palette.text1, palette.on_accent), key=lambda each: contrast(each, back))
+        return QColor(back), QColor(ink)
 
     def set_mode(self, mode: Mode) -> None:
         """Follow the desktop, or be dark or light whatever the desktop says."""

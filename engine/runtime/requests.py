@@ -1,7 +1,8 @@
 """The questions that a worker has been asked and not answered: whose they are, and what becomes of them.
 
 Most of them fill the worker's time, so that nothing else can be begun until they are answered. `Peek` is another kind:
-it is asked while an answer is being written, and the loop that writes it answers in passing.
+it is asked while an answer is being written, and the loop that writes it answers in passing. And some give way: a look
+at the next token that nobody waits for is dropped as soon as the worker is wanted for anything else.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class _Open:
     then: Callable[[Any], None]
     failed: Callable[[Trouble], None]
     progress: Callable[[Any], None] | None
+    gives_way: bool
 
 
 class Requests:
@@ -61,14 +63,20 @@ class Requests:
         then: Callable[[Any], None],
         failed: Callable[[Trouble], None],
         progress: Callable[[Any], None] | None = None,
+        *,
+        gives_way: bool = False,
     ) -> None:
         """Remember who asked."""
-        self._open[question.request_id] = _Open(question, then, failed, progress)
+        self._open[question.request_id] = _Open(question, then, failed, progress, gives_way)
 
     @property
     def is_working(self) -> bool:
-        """Whether one of the long ones is open."""
-        return any(isinstance(each.question, LONG) for each in self._open.values())
+        """Whether one of the long ones is open, of those that do not give way."""
+        return any(isinstance(each.question, LONG) and not each.gives_way for each in self._open.values())
+
+    def giving_way(self) -> tuple[int, ...]:
+        """The ids of the open questions that are dropped when the worker is wanted for something else."""
+        return tuple(each for each, found in self._open.items() if found.gives_way)
 
     def tell_progress(self, event: Progress) -> None:
         """A part of an answer has come."""

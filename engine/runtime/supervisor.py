@@ -230,6 +230,7 @@ class Supervisor:
         self._need_ready()
         run_id = next(self._ids)
         self._live_run_id = run_id
+        self._clear_the_way()
         self._send(command(run_id))
         self._set(replace(self.state, phase=Phase.READING, run_id=run_id, stopping=False, can_force=False))
         return run_id
@@ -244,22 +245,30 @@ class Supervisor:
         then: Callable[[Any], None],
         failed: Callable[[Trouble], None],
         progress: Callable[[Any], None] | None = None,
+        *,
+        gives_way: bool = False,
     ) -> int:
         """Ask something that has one answer; `command` makes the message from a fresh id.
 
-        `progress` takes the parts that come before the answer. A `Peek` is for the time when an answer is being
-        written, everything else for when nothing is done. Raises `KnownError` where it is not the time.
+        `progress` takes the parts that come before the answer. A `Peek` is for the time when an answer is being written,
+        all else for when nothing is done; otherwise `KnownError`. What gives way is no work, and fails when work comes.
         """
         message = command(next(self._ids))
         if not isinstance(message, Peek):
             self._need_ready()
         elif not message.run_id or message.run_id != self._live_run_id:
             raise KnownError("No answer is being written", next_step="look at the end of the text instead")
-        self._requests.add(message, then, failed, progress)
+        if not isinstance(message, Peek):
+            self._clear_the_way()
+        self._requests.add(message, then, failed, progress, gives_way=gives_way)
         self._send(message)
-        if isinstance(message, LONG):
+        if isinstance(message, LONG) and not gives_way:
             self._set(replace(self.state, phase=Phase.WORKING))
         return message.request_id
+
+    def drop(self, request_id: int) -> None:
+        """Ask for one question to be dropped; it fails, unless its answer is on its way already."""
+        self._send(Cancel(request_id))
 
     def cancel(self) -> None:
         """Ask what is going on to stop. A load that is still waiting for the worker is simply forgotten."""
@@ -458,6 +467,11 @@ class Supervisor:
             next_step="choose a model first",
             remedies=(Remedy(RemedyKind.CHOOSE_MODEL, "Choose a model"),),
         )
+
+    def _clear_the_way(self) -> None:
+        """Have the worker drop what nobody waits for."""
+        for request_id in self._requests.giving_way():
+            self._send(Cancel(request_id))
 
     def _send(self, command: Command) -> None:
         if self._client is not None:

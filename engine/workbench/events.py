@@ -197,6 +197,13 @@ class MessageText:
 
 
 @dataclass(frozen=True, slots=True)
+class TokensWanted:
+    """Somebody wants to see the tokens of this answer."""
+
+    message_id: MessageId
+
+
+@dataclass(frozen=True, slots=True)
 class MessageFinished:
     """The message that was being written is done, stopped or failed."""
 

@@ -12,7 +12,7 @@ from typing import Any
 from engine.base.errors import Trouble
 from engine.runtime.supervisor import Supervisor
 from engine.sampling.chain import Chain
-from engine.wire.messages import ColumnKind, Draw, Peek, Prompt, SampleColumn, SampleMany, Score
+from engine.wire.messages import ColumnKind, Draw, Next, Peek, Prompt, SampleColumn, SampleMany, Score
 from engine.workbench.chain_scope import wire_chain
 
 Failure = Callable[[Trouble], None]
@@ -26,6 +26,28 @@ class Laboratory:
 
     def __init__(self, supervisor: Supervisor, chain: Callable[[], Chain]) -> None:
         self._supervisor, self._chain = supervisor, chain
+
+    def look(
+        self,
+        prompt: Prompt,
+        then: Callable[[Any], None],
+        failed: Failure,
+        *,
+        chain: Chain | None = None,
+        seed: int = -1,
+        n_top: int = 10,
+    ) -> int:
+        """The next token, taken apart, in passing: `then` takes a `NextTaken`.
+
+        Unlike `workbench.next_token` it gives way: the engine does not count as working meanwhile, and the question is
+        dropped, and fails, as soon as an answer or another question is asked for.
+        """
+        links = wire_chain(chain or self._chain())
+        return self._supervisor.request(lambda n: Next(n, prompt, links, seed, n_top), then, failed, gives_way=True)
+
+    def drop(self, request_id: int) -> None:
+        """Ask for one question to be dropped, by what asking it returned."""
+        self._supervisor.drop(request_id)
 
     def peek(self, then: Callable[[Any], None], failed: Failure, *, chain: Chain | None = None, n_top: int = 10) -> int:
         """The next token at the place where an answer is being written now; `then` takes a `NextTaken`.

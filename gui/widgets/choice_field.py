@@ -101,7 +101,7 @@ class SegmentedControl(QFrame):
     def __init__(self, theme: Theme, texts: Sequence[str], height: int = 28, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = theme
-        line = QHBoxLayout(self)
+        line = self._line = QHBoxLayout(self)
         line.setContentsMargins(1, 1, 1, 1)
         line.setSpacing(0)
         self.segments = [_Segment(theme, text, height - 2, self) for text in texts]
@@ -126,6 +126,11 @@ class SegmentedControl(QFrame):
             self.segments[index].setChecked(True)
         self.setFocusProxy(self.segments[index])
         self.update_all()
+
+    def set_shares(self, shares: Sequence[int]) -> None:
+        """How the room is shared between the segments, where one word is much longer than the others."""
+        for segment, share in zip(self.segments, shares, strict=True):
+            self._line.setStretchFactor(segment, share)
 
     def set_names(self, name: str, description: str) -> None:
         self.setAccessibleName(name)

@@ -1,6 +1,6 @@
 """`make bench`: every promise about speed and memory, measured against a peer in the same call.
 
-`python -m tests.benchmarks [decode|window|header|transcript|lab|speculation …]` runs a part. Ends with 1 when a promise is not kept.
+`python -m tests.benchmarks [decode|window|header|transcript|tokens|lab|speculation …]` runs a part. Ends with 1 when a promise is not kept.
 Measure on an idle machine: with every core taken, a busy neighbour costs the engine many times its speed.
 """
 
@@ -13,7 +13,7 @@ import psutil
 from tests.benchmarks.report import Row, show
 from tests.support import model_files
 
-PARTS = ("header", "transcript", "start", "decode", "window", "lab", "speculation")
+PARTS = ("header", "transcript", "tokens", "start", "decode", "window", "lab", "speculation")
 
 
 def main() -> int:
@@ -33,6 +33,8 @@ def main() -> int:
         kept &= show(rows)
     if "transcript" in wanted:
         kept &= show([_transcript_row()])
+    if "tokens" in wanted:
+        kept &= show([_strip_row()])
     if "start" in wanted:
         from tests.benchmarks.bench_window import start_row
 
@@ -59,6 +61,14 @@ def _transcript_row() -> Row:
     note = f"{cost.first_ms:.2f} ms of processor time an update, 99th percentile {cost.p99_ms:.1f}"
     name = "transcript: an update at 20,000 tokens over one at the start"
     return Row(name, cost.last_ms / cost.first_ms, "≤ 1.25", "×", note)
+
+
+def _strip_row() -> Row:
+    from tests.benchmarks.bench_tokens import strip_cost
+
+    cost = strip_cost()
+    note = f"a batch of tokens added in {cost.add_ms:.1f} ms, another width in {cost.resize_ms:.1f} ms"
+    return Row("token strip: the slowest step of scrolling 4,000 tokens", cost.scroll_ms, "≤ 50", "ms", note)
 
 
 def _with_window(decode: bool, streaming: bool) -> bool:

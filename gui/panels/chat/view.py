@@ -17,8 +17,8 @@ from PySide6.QtWidgets import QHBoxLayout, QMenu, QPushButton, QSplitter, QStack
 
 from engine.base.errors import Trouble
 from engine.models.library import LibraryEntry
-from engine.store.rows import ConversationId, ConversationRow, SearchHit
-from engine.workbench.events import ThreadMessage
+from engine.store.rows import ConversationId, ConversationRow, MessageId, SearchHit
+from engine.workbench.events import ThreadMessage, TokensWanted
 from gui.model_file import ask_for_model
 from gui.notices import Severity
 from gui.page import Activates, Closes, Deactivates, PanelContext
@@ -148,6 +148,12 @@ class ChatPage(QWidget):
         shown = self.inspector.isHidden()
         self.inspector.setVisible(shown)
         self.context.state.set_flag(_INSPECTOR_FLAG, shown)
+
+    def _show_tokens(self, message_id: str) -> None:
+        """The inspector shows an answer's tokens; it comes on screen for it."""
+        self.inspector.show()
+        self.context.state.set_flag(_INSPECTOR_FLAG, True)
+        self.context.bus.post(TokensWanted(MessageId(message_id)))
 
     def regenerate(self) -> None:
         """Another answer to the last question."""
@@ -360,6 +366,7 @@ class ChatPage(QWidget):
         composer.edit_left.connect(presenter.end_edit)
         transcript.edit_requested.connect(self._edit)
         transcript.again_requested.connect(presenter.answer_again)
+        transcript.tokens_requested.connect(self._show_tokens)
         transcript.sibling_requested.connect(presenter.show_sibling)
         transcript.copy_requested.connect(lambda _id: self.context.toast.show_text(self.tr("Message copied")))
         transcript.link_clicked.connect(self._open_link)

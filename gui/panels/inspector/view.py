@@ -1,14 +1,17 @@
-"""The right column of the Chat page: decoding, memory and hardware under each other, each in its own fold."""
+"""The right column of the Chat page: decoding, the next token, memory, hardware and tokens, each in its own fold."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
+from engine.workbench.events import TokensWanted
 from gui.page import PanelContext
 from gui.panels.inspector.decoding import DecodingSection
 from gui.panels.inspector.hardware import HardwareSection
 from gui.panels.inspector.memory import MemorySection
+from gui.panels.inspector.next_token import NextTokenSection
+from gui.panels.inspector.tokens import TokensSection
 from gui.theme import set_kind
 
 
@@ -20,14 +23,18 @@ class Inspector(QFrame):
         set_kind(self, "column")
         self.setAccessibleName(self.tr("Inspector"))
         self.decoding = DecodingSection(context)
+        self.next_token = NextTokenSection(context)
         self.memory = MemorySection(context)
         self.hardware = HardwareSection(context)
+        self.tokens = TokensSection(context)
+        self.tokens.look_wanted.connect(self.next_token.presenter.look_at)
+        self.sections = (self.decoding, self.next_token, self.memory, self.hardware, self.tokens)
         inner = QWidget()
         set_kind(inner, "surface1")
         column = QVBoxLayout(inner)
         column.setContentsMargins(0, 6, 0, 12)
         column.setSpacing(0)
-        for place, section in enumerate((self.decoding, self.memory, self.hardware)):
+        for place, section in enumerate(self.sections):
             if place:
                 line = QFrame()
                 set_kind(line, "hairline")
@@ -44,6 +51,8 @@ class Inspector(QFrame):
         scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         scroll.setAccessibleName(self.tr("Inspector"))
         scroll.setWidget(inner)
+        self._scroll = scroll
+        self._unsubscribe = context.bus.subscribe(TokensWanted, self._show_tokens)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(scroll)
@@ -54,6 +63,11 @@ class Inspector(QFrame):
     def deactivated(self) -> None:
         self.hardware.set_polling(False)
 
+    def _show_tokens(self, event: TokensWanted) -> None:
+        self.tokens.show_tokens_of(event.message_id)
+        QTimer.singleShot(0, self, lambda: self._scroll.ensureWidgetVisible(self.tokens))  # once it is laid out
+
     def close_panel(self) -> None:
-        for section in (self.decoding, self.memory, self.hardware):
+        self._unsubscribe()
+        for section in self.sections:
             section.close_section()

@@ -31,6 +31,7 @@ class MessageView(QWidget):
     copy_asked = Signal(str)
     edit_asked = Signal(str)
     again_asked = Signal(str)
+    tokens_asked = Signal(str)
     sibling_asked = Signal(str, int)
     link_clicked = Signal(str)
     fold_toggled = Signal(str, bool)
@@ -63,10 +64,12 @@ class MessageView(QWidget):
         self.body = TextBody(styles, grammar, highlighter, self)
         self._copy = QuietButton(theme, self.tr("Copy"), self, self.tr("Copy message as Markdown"))
         self._edit = QuietButton(theme, self.tr("Edit"), self, self.tr("Edit message"))
+        self._tokens = QuietButton(theme, self.tr("Tokens"), self, self.tr("Show the tokens of this answer"))
         self._again = QuietButton(theme, self.tr("Again"), self, self.tr("Answer again"))
 
         self._copy.clicked.connect(lambda: self.copy_asked.emit(self._id()))
         self._edit.clicked.connect(lambda: self.edit_asked.emit(self._id()))
+        self._tokens.clicked.connect(lambda: self.tokens_asked.emit(self._id()))
         self._again.clicked.connect(lambda: self.again_asked.emit(self._id()))
         self._previous.clicked.connect(lambda: self.sibling_asked.emit(self._id(), -1))
         self._next.clicked.connect(lambda: self.sibling_asked.emit(self._id(), 1))
@@ -145,7 +148,7 @@ class MessageView(QWidget):
 
     def focus_chain(self) -> list[QWidget]:
         """What Tab goes through, in order."""
-        chain = [self._previous, self._next, self._fold, self._thoughts, self.body, self._copy, self._edit, self._again]
+        chain = [self._previous, self._next, self._fold, self._thoughts, self.body, *self._actions()]
         return [each for each in chain if each is not None]
 
     # ---- parts
@@ -182,6 +185,7 @@ class MessageView(QWidget):
         self._stats.setToolTip("\n".join(each for each in (*value.stats, value.stats_tip) if each))
         self._copy.setVisible(not is_writing)
         self._edit.setVisible(not is_writing)
+        self._tokens.setVisible(not is_writing and value.role is Role.ASSISTANT and bool(value.stats))
         self._again.setVisible(not is_writing and value.role is Role.ASSISTANT)
         self._set_shy(value.role is Role.USER and not self.underMouse())
         self.body.set_writing(is_writing)
@@ -237,8 +241,12 @@ class MessageView(QWidget):
         self.dragged.emit(self._thoughts.mapTo(self, point))
 
     def _set_shy(self, shy: bool) -> None:
-        for button in (self._copy, self._edit, self._again):
+        for button in self._actions():
             button.set_shy(shy)
+
+    def _actions(self) -> tuple[QuietButton, ...]:
+        """What can be done with the message, from left to right."""
+        return self._copy, self._edit, self._tokens, self._again
 
     def _body_cursor_moved(self) -> None:
         if self.body.hasFocus():
@@ -309,7 +317,7 @@ class MessageView(QWidget):
     def _place_actions(self, y: int, width: int, row: int) -> int:
         """Put the buttons at the right; returns where the first one begins."""
         x = width + QuietButton.PAD
-        for button in (self._again, self._edit, self._copy):
+        for button in reversed(self._actions()):
             if button.isHidden():
                 continue
             size = button.sizeHint()

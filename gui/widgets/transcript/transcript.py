@@ -46,6 +46,7 @@ class Transcript(QAbstractScrollArea):
     copy_requested = Signal(str)
     edit_requested = Signal(str)
     again_requested = Signal(str)
+    tokens_requested = Signal(str)
     sibling_requested = Signal(str, int)  # id, -1 or 1
     link_clicked = Signal(str)
     following_changed = Signal(bool)
@@ -233,6 +234,7 @@ class Transcript(QAbstractScrollArea):
         view.copy_asked.connect(self._copy)
         view.edit_asked.connect(self.edit_requested)
         view.again_asked.connect(self.again_requested)
+        view.tokens_asked.connect(self.tokens_requested)
         view.sibling_asked.connect(self.sibling_requested)
         view.link_clicked.connect(self.link_clicked)
         view.fold_toggled.connect(self._fold)

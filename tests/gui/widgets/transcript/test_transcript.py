@@ -363,17 +363,29 @@ def test_an_empty_transcript_says_what_will_be_here(transcript: Transcript) -> N
 
 
 def test_buttons_say_which_message_they_mean(transcript: Transcript, qtbot: QtBot) -> None:
-    transcript.set_messages([user("q", "x"), model("a", "y", sibling_index=1, sibling_count=3)])
+    transcript.set_messages([user("q", "x"), model("a", "y", sibling_index=1, sibling_count=3, stats=("2 tokens",))])
     for text, signal, expected in (
         ("Edit", transcript.edit_requested, ["a"]),
         ("Again", transcript.again_requested, ["a"]),
         ("Copy", transcript.copy_requested, ["a"]),
+        ("Tokens", transcript.tokens_requested, ["a"]),
         ("‹", transcript.sibling_requested, ["a", -1]),
         ("›", transcript.sibling_requested, ["a", 1]),
     ):
         with qtbot.waitSignal(signal) as caught:
             qtbot.mouseClick(button(transcript, "a", text), Qt.MouseButton.LeftButton)
         assert caught.args == expected
+
+
+def test_only_an_answer_that_a_model_wrote_has_tokens_to_show(transcript: Transcript) -> None:
+    transcript.set_messages([user("q", "x"), model("a", "y", stats=("2 tokens",)), model("own", "in my words")])
+    shown = {each: view(transcript, each).focus_chain() for each in ("q", "a", "own")}
+    words = {
+        key: [w.text() for w in chain if isinstance(w, QuietButton) and w.isVisible()] for key, chain in shown.items()
+    }
+    assert words["a"] == ["Copy", "Edit", "Tokens", "Again"]
+    assert words["own"] == ["Copy", "Edit", "Again"]
+    assert words["q"] == ["Copy", "Edit"]
 
 
 def test_copying_a_message_copies_its_source_exactly(transcript: Transcript, qtbot: QtBot) -> None:
