@@ -1,0 +1,93 @@
+"""Read-only text that is as high as its lines, up to a limit; then it scrolls, and follows while it is at the end.
+
+Text is inserted at the end and never set again while it grows, so a token costs the same at the end of a long text.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QTextCursor, QWheelEvent
+from PySide6.QtWidgets import QFrame, QPlainTextEdit, QSizePolicy, QWidget
+
+from gui.theme import Theme, set_kind
+
+
+class GrowingText(QPlainTextEdit):
+    """Plain text that can be selected by mouse and keys, and copied."""
+
+    def __init__(self, theme: Theme, *, least: int = 3, most: int = 14, parent: QWidget | None = None) -> None:
+        """`least` and `most`: its height in lines."""
+        super().__init__(parent)
+        self._least, self._most = least, most
+        self._shown = ""
+        set_kind(self, "bare")
+        self.setReadOnly(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setTextInteractionFlags(
+            Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
+        )
+        self.setTabChangesFocus(True)
+        self.setUndoRedoEnabled(False)
+        self.document().setDocumentMargin(0)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.viewport().setAutoFillBackground(False)
+        self.document().documentLayout().documentSizeChanged.connect(lambda _size: self._fit())
+        theme.changed.connect(self._fit)
+        self._fit()
+
+    def text(self) -> str:
+        """All of it."""
+        return self._shown
+
+    def set_text(self, text: str) -> None:
+        """Show this text; what it has in common with the one that stands there stays untouched."""
+        if text == self._shown:
+            return
+        if self._shown and text.startswith(self._shown):
+            self.add(text[len(self._shown) :])
+            return
+        self._shown = text
+        self.setPlainText(text)
+        self._fit()
+
+    def add(self, text: str) -> None:
+        """Add text at the end."""
+        if not text:
+            return
+        bar = self.verticalScrollBar()
+        follows = bar.value() >= bar.maximum() - 1
+        self._shown += text
+        cursor = QTextCursor(self.document())
+        cursor.movePosition(QTextCursor.MoveOperation.End)
+        cursor.insertText(text)
+        self._fit()
+        if follows:
+            bar.setValue(bar.maximum())
+
+    def sizeHint(self) -> QSize:
+        return QSize(160, self._height())
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(80, self._height())
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        if self.verticalScrollBar().maximum() == 0:
+            event.ignore()  # the page scrolls
+        else:
+            super().wheelEvent(event)
+
+    def _n_lines(self) -> int:
+        return round(self.document().documentLayout().documentSize().height())
+
+    def _height(self) -> int:
+        n_lines = min(self._most, max(self._least, self._n_lines()))
+        return n_lines * self.fontMetrics().lineSpacing() + 2
+
+    def _fit(self) -> None:
+        is_long = self._n_lines() > self._most
+        policy = Qt.ScrollBarPolicy.ScrollBarAsNeeded if is_long else Qt.ScrollBarPolicy.ScrollBarAlwaysOff
+        if policy != self.verticalScrollBarPolicy():
+            self.setVerticalScrollBarPolicy(policy)
+        if self.height() != self._height():
+            self.setFixedHeight(self._height())
