@@ -12,6 +12,7 @@ import enum
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from engine.base.bus import Bus
 from engine.base.clock import Clock
@@ -19,17 +20,18 @@ from engine.base.errors import KnownError, Remedy, RemedyKind, Trouble
 from engine.base.fields import Value
 from engine.runtime.client import FromWorker, WorkerClient, WorkerEnded
 from engine.runtime.endings import lost_trouble
+from engine.runtime.requests import LONG, Answer, Question, Requests
 from engine.wire.load_options import LOAD_OPTIONS
 from engine.wire.messages import (
     PROTOCOL,
-    Bench,
     Benched,
     BenchProgress,
     Cancel,
     ChainLink,
+    ColumnText,
     Command,
     DeviceInfo,
-    Event,
+    Drawn,
     Failed,
     Generate,
     Hello,
@@ -40,21 +42,22 @@ from engine.wire.messages import (
     LogLine,
     MemoryUse,
     ModelFacts,
-    Next,
     NextTaken,
+    Peek,
     Ping,
     Pong,
     PrefillProgress,
     Prompt,
-    Render,
     Rendered,
     RunDone,
     RunFailed,
     RunStarted,
+    SampledMany,
+    Scored,
     SetChain,
     Token,
-    Tokenize,
     Tokenized,
+    TokensScored,
 )
 
 PING_EVERY_S = 1.0
@@ -75,7 +78,7 @@ class Phase(enum.Enum):
     READY = "ready"  # a model is loaded, nothing runs
     READING = "reading"  # computing a prompt
     WRITING = "writing"  # writing tokens
-    WORKING = "working"  # answering another request (bench, next token)
+    WORKING = "working"  # answering another request (bench, next token, scores, samples)
     LOST = "lost"  # the process ended by itself
 
 
@@ -132,17 +135,6 @@ class EngineState:
         return self.phase in (Phase.PLANNING, Phase.LOADING, Phase.READING, Phase.WRITING, Phase.WORKING)
 
 
-Answer = Callable[[Event], None]
-
-
-@dataclass(slots=True)
-class _Request:
-    command: Command
-    then: Answer
-    failed: Callable[[Trouble], None]
-    progress: Callable[[BenchProgress], None] | None
-
-
 class Supervisor:
     """Owns the worker. All methods are for the pumping thread, and none of them waits."""
 
@@ -164,7 +156,7 @@ class Supervisor:
         self._stop_asked_s: float | None = None
         self._waiting_load: Load | None = None
         self._load_options: dict[str, Value] = LOAD_OPTIONS.defaults()
-        self._requests: dict[int, _Request] = {}
+        self._requests = Requests()
         self._had_model = False
         self._closed = False
         self._live_run_id = 0
@@ -244,20 +236,26 @@ class Supervisor:
 
     def request(
         self,
-        command: Callable[[int], Tokenize | Render | Next | Bench],
-        then: Answer,
+        command: Callable[[int], Question],
+        then: Callable[[Any], None],
         failed: Callable[[Trouble], None],
-        progress: Callable[[BenchProgress], None] | None = None,
+        progress: Callable[[Any], None] | None = None,
     ) -> int:
-        """Ask something that has one answer; `command` makes the message from a fresh id."""
-        self._need_ready()
-        request_id = next(self._ids)
-        message = command(request_id)
-        self._requests[request_id] = _Request(message, then, failed, progress)
+        """Ask something that has one answer; `command` makes the message from a fresh id.
+
+        `progress` takes the parts that come before the answer. A `Peek` is for the time when an answer is being
+        written, everything else for when nothing is done. Raises `KnownError` where it is not the time.
+        """
+        message = command(next(self._ids))
+        if not isinstance(message, Peek):
+            self._need_ready()
+        elif not message.run_id or message.run_id != self._live_run_id:
+            raise KnownError("No answer is being written", next_step="look at the end of the text instead")
+        self._requests.add(message, then, failed, progress)
         self._send(message)
-        if isinstance(message, Bench | Next):
+        if isinstance(message, LONG):
             self._set(replace(self.state, phase=Phase.WORKING))
-        return request_id
+        return message.request_id
 
     def cancel(self) -> None:
         """Ask what is going on to stop. A load that is still waiting for the worker is simply forgotten."""
@@ -346,11 +344,9 @@ class Supervisor:
                 self._bus.post(event)
             case RunStarted() | PrefillProgress() | Token() | RunDone() | RunFailed():
                 self._run_event(event)
-            case BenchProgress():
-                request = self._requests.get(event.request_id)
-                if request is not None and request.progress is not None:
-                    request.progress(event)
-            case Tokenized() | Rendered() | NextTaken() | Benched() | Failed():
+            case BenchProgress() | TokensScored() | ColumnText():
+                self._requests.tell_progress(event)
+            case Tokenized() | Rendered() | NextTaken() | Scored() | SampledMany() | Drawn() | Benched() | Failed():
                 self._answer(event)
             case LogLine():
                 self._bus.post(event)
@@ -412,16 +408,12 @@ class Supervisor:
                 pass
         self._bus.post(event)
 
-    def _answer(self, event: Tokenized | Rendered | NextTaken | Benched | Failed) -> None:
-        request = self._requests.pop(event.request_id, None)
-        if self.state.phase is Phase.WORKING:
+    def _answer(self, event: Answer) -> None:
+        tell = self._requests.take(event)
+        if self.state.phase is Phase.WORKING and not self._requests.is_working:
             self._finish(Phase.READY)
-        if request is None:
-            return
-        if isinstance(event, Failed):
-            request.failed(event.trouble)
-        else:
-            request.then(event)
+        if tell is not None:
+            tell()
 
     def _ended(self, event: WorkerEnded) -> None:
         if self._client is None or event.generation != self._client.generation:
@@ -438,13 +430,11 @@ class Supervisor:
         self._waiting_load = None
         self._had_model = False
         self._stop_asked_s = None
-        requests, self._requests = self._requests, {}
         run_id, self._live_run_id = self._live_run_id, 0
         self._set(EngineState(phase=Phase.LOST, model_path=before.model_path, trouble=trouble))
         if run_id:
             self._bus.post(RunFailed(run_id, trouble))
-        for request in requests.values():
-            request.failed(trouble)
+        self._requests.fail_all(trouble)
 
     # ---- inside ------------------------------------------------------------------------------------------------
 
@@ -475,12 +465,10 @@ class Supervisor:
             client.kill()
         run_id, self._live_run_id = self._live_run_id, 0
         self._waiting_load, self._stop_asked_s = None, None
-        requests, self._requests = self._requests, {}
         replaced = Trouble("The engine was restarted", next_step="ask again")
         if run_id:
             self._bus.post(RunFailed(run_id, replaced))
-        for request in requests.values():
-            request.failed(replaced)
+        self._requests.fail_all(replaced)
         self._set(EngineState())
 
     def _finish(self, phase: Phase, **changes: object) -> None:

@@ -57,6 +57,7 @@ from engine.workbench.events import (
     SettingsChanged,
     TroubleShown,
 )
+from engine.workbench.laboratory import Laboratory
 from engine.workbench.planner import Planner, too_big
 from engine.workbench.store_lane import StoreLane
 
@@ -78,6 +79,7 @@ class Workbench:
         bus: where everything is posted.
         paths: where everything is kept.
         dialogue: the conversation that is open.
+        lab: the decoding laboratory.
         chain, load_options, run_options: what the next answer and the next load will use.
         considered: the model that somebody wants to see on the Memory page.
         predicted, measured: the ledgers of the model that is loaded or about to be.
@@ -106,6 +108,7 @@ class Workbench:
         self.library: tuple[LibraryEntry, ...] = ()
         self.missing_folders: tuple[str, ...] = ()
         self.supervisor = Supervisor(self.bus, self._clock, spawn=spawn, on_state=self._engine_changed)
+        self.lab = Laboratory(self.supervisor, lambda: self.chain)
         self._planner = Planner(self.jobs, lambda: self.supervisor.state)
         self._in_store = StoreLane(paths.database, self.bus, self.jobs, self._clock)
         self.dialogue = Dialogue(self.bus, self.supervisor, self._in_store, self._clock)

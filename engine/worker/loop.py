@@ -37,6 +37,7 @@ from engine.wire.messages import (
     ChainLink,
     ChatMessage,
     Command,
+    Draw,
     Event,
     Failed,
     Generate,
@@ -48,6 +49,7 @@ from engine.wire.messages import (
     LogLine,
     Next,
     NextTaken,
+    Peek,
     Ping,
     Plan,
     Planned,
@@ -57,6 +59,8 @@ from engine.wire.messages import (
     Render,
     Rendered,
     RunFailed,
+    SampleMany,
+    Score,
     SetChain,
     TokenInfo,
     Tokenize,
@@ -400,7 +404,7 @@ def _id_of(command: Command) -> int:
             return command.load_id
         case Generate():
             return command.run_id
-        case Plan() | Tokenize() | Render() | Next() | Bench():
+        case Plan() | Tokenize() | Render() | Next() | Peek() | Score() | SampleMany() | Draw() | Bench():
             return command.request_id
         case _:
             return 0

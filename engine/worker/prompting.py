@@ -59,18 +59,35 @@ def prepare(
         n_reserve: tokens to keep free for the answer when the oldest messages may be left out.
 
     Raises:
-        KnownError: the template fails, the prompt is empty, or it does not fit in the context.
+        KnownError: the template fails, the prompt is empty, has tokens that the model does not know, or does not fit in
+            the context.
     """
-    prepared = (
-        _of_messages(prompt, facts, vocab, templates, n_reserve, now) if prompt.messages else _of_text(prompt, vocab)
-    )
+    if prompt.tokens:
+        prepared = _of_tokens(prompt, vocab)
+    elif prompt.messages:
+        prepared = _of_messages(prompt, facts, vocab, templates, n_reserve, now)
+    else:
+        prepared = _of_text(prompt, vocab)
     if not prepared.tokens:
         raise KnownError("The prompt is empty", next_step="write something first")
     if len(prepared.tokens) >= facts.n_ctx:
-        can_drop = sum(each.role == Role.USER.value for each in prompt.messages) > 1 and not prompt.drop_oldest
+        n_asked = 0 if prompt.tokens else sum(each.role == Role.USER.value for each in prompt.messages)
+        can_drop = n_asked > 1 and not prompt.drop_oldest
         trouble = overflow_trouble(len(prepared.tokens), facts.n_ctx, facts.n_ctx_train or None, can_drop, 1)
         raise KnownError.of(trouble)
     return prepared
+
+
+def _of_tokens(prompt: Prompt, vocab: Vocabulary) -> Prepared:
+    unknown = [each for each in prompt.tokens if not 0 <= each < vocab.n_vocab]
+    if unknown:
+        raise KnownError(
+            "The prompt names a token that this model does not have",
+            value=f"token {unknown[0]}, the model has {vocab.n_vocab:,}",
+            next_step="load the model that the tokens were made with",
+        )
+    text = b"".join(vocab.piece(each, special=True) for each in prompt.tokens).decode(errors="replace")
+    return Prepared(text, prompt.tokens, "", "", (), (), 0, opens_thinking(text))
 
 
 def _of_text(prompt: Prompt, vocab: Vocabulary) -> Prepared:
