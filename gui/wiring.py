@@ -436,7 +436,14 @@ def _register_actions(wiring: Wiring, workbench: Workbench, window: MainWindow) 
         window.panel("lab").run()  # type: ignore[union-attr]
 
     run_action = add(
-        Action("lab.run", tr("Run the Lab's prompt"), ("Ctrl+Return",), "play", ActionGroup.LAB, tr("On the page Lab")),
+        Action(
+            "lab.run",
+            tr("Run the Lab's prompt"),
+            ("Ctrl+Return", "Ctrl+Enter"),
+            "play",
+            ActionGroup.LAB,
+            tr("On the page Lab"),
+        ),
         run_lab,
     )
     run_action.setEnabled(False)  # the page enables it while it is on screen; the keys are other pages' until then

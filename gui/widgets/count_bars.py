@@ -105,7 +105,7 @@ class CountBars(QWidget):
         painter.drawRoundedRect(QRectF(room.left(), y - half, at(bar.n) - room.left(), 2 * half), 2, 2)
         low, high = at(bar.expected - 2 * bar.deviation), at(bar.expected + 2 * bar.deviation)
         # A rim in the page's colour keeps the whisker visible on the bar and off it.
-        for ink, width in ((theme.color("surface0"), 4.0), (theme.color("text1"), 1.6)):
+        for ink, width in ((theme.color("surface0"), 3.4), (theme.color("text1"), 1.6)):
             painter.setPen(QPen(ink, width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap))
             painter.drawLine(QPointF(low, y), QPointF(high, y))
             for x in (low, high):

@@ -6,7 +6,7 @@ Text is inserted at the end and never set again while it grows, so a token costs
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QTextCursor, QWheelEvent
+from PySide6.QtGui import QResizeEvent, QTextCursor, QWheelEvent
 from PySide6.QtWidgets import QFrame, QPlainTextEdit, QSizePolicy, QWidget
 
 from gui.theme import Theme, set_kind
@@ -32,7 +32,6 @@ class GrowingText(QPlainTextEdit):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.viewport().setAutoFillBackground(False)
-        self.document().documentLayout().documentSizeChanged.connect(lambda _size: self._fit())
         theme.changed.connect(self._fit)
         self._fit()
 
@@ -77,8 +76,19 @@ class GrowingText(QPlainTextEdit):
         else:
             super().wheelEvent(event)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            self._fit()
+
     def _n_lines(self) -> int:
-        return round(self.document().documentLayout().documentSize().height())
+        """Lines as they are wrapped now. Blocks are laid out when they are asked for, and kept until the width changes."""
+        layout, block, n_lines = self.document().documentLayout(), self.document().firstBlock(), 0
+        while block.isValid():
+            layout.blockBoundingRect(block)
+            n_lines += max(1, block.layout().lineCount())
+            block = block.next()
+        return n_lines
 
     def _height(self) -> int:
         n_lines = min(self._most, max(self._least, self._n_lines()))

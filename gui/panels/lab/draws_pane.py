@@ -13,7 +13,7 @@ from gui.panels.lab.presenter.draws import DrawsPage
 from gui.theme import PlotRole, Theme, set_kind
 from gui.widgets.count_bars import CountBars
 from gui.widgets.flow import FlowLayout
-from gui.widgets.quantities import unbroken
+from gui.widgets.quantities import count_text, unbroken
 from gui.widgets.stat import Stat
 from gui.widgets.value_table import Column, ValueTable
 
@@ -62,7 +62,7 @@ class DrawsPane(QWidget):
         self.more.setVisible(len(page.rows) > len(page.bars))
         self.more.setText(
             self.tr("The {n} likeliest of {all} tokens; the table has all.").format(
-                n=len(page.bars), all=words.count_text(len(page.rows))
+                n=len(page.bars), all=count_text(len(page.rows))
             )
         )
 
@@ -90,8 +90,8 @@ class DrawsPane(QWidget):
         ):
             marks.addWidget(_marked(mark, text))
         heading, tokens = QLabel(self.tr("Counts against theory")), QLabel(self.tr("All tokens"))
-        for each in (heading, tokens):
-            set_kind(each, "heading")
+        for label in (heading, tokens):
+            set_kind(label, "heading")
         self.more = QLabel()
         set_kind(self.more, "caption")
         head = QHBoxLayout()

@@ -137,7 +137,7 @@ class InputsColumn(QFrame):
         else:
             self.run_wanted.emit()
 
-    def _show_fields(self, values: dict[str, object]) -> None:
+    def _show_fields(self, values: Mapping[str, object]) -> None:
         self.samples.set_visible_keys(shown_sample_keys(values))
 
     def _show_tab(self, _at: int) -> None:

@@ -41,8 +41,10 @@ class PromptEditor(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(Theme.SPACE[1])
-        for each in (self.kind, self.system, self.text, self.error):
-            column.addWidget(each)
+        column.addWidget(self.kind)
+        column.addWidget(self.system)
+        column.addWidget(self.text)
+        column.addWidget(self.error)
         self._fit()
         theme.changed.connect(self._fit)
         self._show_kind()

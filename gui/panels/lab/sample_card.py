@@ -11,6 +11,7 @@ from gui.panels.lab.presenter.samples import Column
 from gui.theme import Theme, set_kind
 from gui.widgets.elided_label import ElidedLabel
 from gui.widgets.growing_text import GrowingText
+from gui.widgets.quantities import count_text
 
 FIGURES_A_ROW = 3
 
@@ -29,6 +30,7 @@ class SampleCard(QFrame):
         set_kind(self, "card")
         self._column: Column | None = None
         self._waiting: list[str] = []
+        self._n_waiting = 0
         self.title = ElidedLabel()
         set_kind(self.title, "section")
         self.seed = QPushButton()
@@ -107,7 +109,7 @@ class SampleCard(QFrame):
         if self._waiting:
             self.text.add("".join(self._waiting))
             self._waiting.clear()
-            self._set(self.values[0], words.count_text(self._n_waiting))
+            self._set(self.values[0], count_text(self._n_waiting))
 
     def _show_figures(self, texts: tuple[str, ...]) -> None:
         for value, text in zip(self.values, texts, strict=True):

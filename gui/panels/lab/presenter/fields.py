@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from engine.base.fields import Field, FieldKind, FieldSet
@@ -118,7 +119,7 @@ DRAW_FIELDS = FieldSet(
 """The form of the tab Draws."""
 
 
-def shown_sample_keys(values: dict[str, object]) -> set[str]:
+def shown_sample_keys(values: Mapping[str, object]) -> set[str]:
     """The fields that matter with these values: what a further column is made of only when there is one."""
     hidden: set[str] = set()
     if not values.get("with_best_path"):
