@@ -5,6 +5,8 @@ Text is inserted at the end and never set again while it grows, so a token costs
 
 from __future__ import annotations
 
+import math
+
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QResizeEvent, QTextCursor, QWheelEvent
 from PySide6.QtWidgets import QFrame, QPlainTextEdit, QSizePolicy, QWidget
@@ -81,21 +83,20 @@ class GrowingText(QPlainTextEdit):
         if event.size().width() != event.oldSize().width():
             self._fit()
 
-    def _n_lines(self) -> int:
-        """Lines as they are wrapped now. Blocks are laid out when they are asked for, and kept until the width changes."""
-        layout, block, n_lines = self.document().documentLayout(), self.document().firstBlock(), 0
+    def _text_height(self) -> int:
+        """Of all lines as they are wrapped now, in pixels. Blocks are laid out when asked for, and kept as they are."""
+        layout, block, height = self.document().documentLayout(), self.document().firstBlock(), 0.0
         while block.isValid():
-            layout.blockBoundingRect(block)
-            n_lines += max(1, block.layout().lineCount())
+            height += layout.blockBoundingRect(block).height()
             block = block.next()
-        return n_lines
+        return math.ceil(height) + 2
 
     def _height(self) -> int:
-        n_lines = min(self._most, max(self._least, self._n_lines()))
-        return n_lines * self.fontMetrics().lineSpacing() + 2
+        line = self.fontMetrics().lineSpacing()
+        return min(self._most * line, max(self._least * line, self._text_height()))
 
     def _fit(self) -> None:
-        is_long = self._n_lines() > self._most
+        is_long = self._text_height() > self._most * self.fontMetrics().lineSpacing()
         policy = Qt.ScrollBarPolicy.ScrollBarAsNeeded if is_long else Qt.ScrollBarPolicy.ScrollBarAlwaysOff
         if policy != self.verticalScrollBarPolicy():
             self.setVerticalScrollBarPolicy(policy)
