@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
 
+from engine.wire.messages import ColumnKind
 from gui.icons import Icons
 from gui.panels.lab import words
 from gui.panels.lab.presenter.samples import Column
@@ -96,6 +97,8 @@ class SampleCard(QFrame):
             self.seed.setText(self.tr("seed {seed}").format(seed=column.seed))
             self.seed.setAccessibleName(self.tr("Copy seed {seed}").format(seed=column.seed))
             self.seed.setToolTip(self.tr("Copy the seed"))
+        waits = is_running and column.kind is ColumnKind.BEST_PATH
+        self.text.setPlaceholderText(self.tr("Searching; the text comes at the end") if waits else "")
         self.text.set_text(column.text)
         self._show_figures(words.figures_values(column, is_running=is_running))
 
