@@ -622,11 +622,15 @@ class TokensScored(Message, frozen=True):
 
 
 class Scored(Message, frozen=True):
-    """A Score is done. `logprob` is the natural log of the probability of all scored tokens (the answer's alone)."""
+    """A Score is done, or was stopped (`cancelled`) and stands for what came until then.
+
+    `logprob` is the natural log of the probability of all scored tokens (the answer's alone).
+    """
 
     request_id: int
     n_prompt: int
     logprob: float
+    cancelled: bool = False
 
 
 class ColumnText(Message, frozen=True):

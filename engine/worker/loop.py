@@ -16,7 +16,6 @@ import sys
 import threading
 import time
 import traceback
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -34,7 +33,6 @@ from engine.wire.messages import (
     Bench,
     BenchProgress,
     Cancel,
-    ChainLink,
     ChatMessage,
     Command,
     Draw,
@@ -68,70 +66,19 @@ from engine.wire.messages import (
     Unload,
     Unloaded,
 )
-from engine.worker import binding, capture
+from engine.worker import binding
 from engine.worker.bench import measure
 from engine.worker.binding import AbortFlag, Ggml, NativeLog
+from engine.worker.capture import Place
+from engine.worker.columns import sample_many
+from engine.worker.control import Control
+from engine.worker.drawing import draw
 from engine.worker.prompting import Prepared, prepare
+from engine.worker.scoring import score
 from engine.worker.session import Aborted, LoadCancelled, Session, open_session, refuse_other_kinds
 from engine.worker.writing import chain_of, draw_seed, write_answer
 
 PROGRESS_STEP = 0.01
-
-
-@dataclass(slots=True)
-class Control:
-    """What reaches the work in hand from the reading thread: who is at work, who was cancelled, a new chain.
-
-    Ids grow with every command, and work is done in their order; so a cancel for an id that is already done is known
-    to be late and must not hit what runs now.
-    """
-
-    abort: AbortFlag
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    current_id: int = 0
-    last_id: int = 0
-    cancelled: set[int] = field(default_factory=set)
-    chain: tuple[ChainLink, ...] | None = None
-
-    def begin(self, work_id: int) -> None:
-        with self.lock:
-            self.current_id = work_id
-            self.last_id = max(self.last_id, work_id)
-            self.chain = None
-            if work_id in self.cancelled:
-                self.abort.set()
-            else:
-                self.abort.clear()
-
-    def end(self) -> None:
-        with self.lock:
-            self.cancelled = {each for each in self.cancelled if each > self.last_id}
-            self.current_id = 0
-            self.abort.clear()
-
-    def cancel(self, target_id: int) -> None:
-        with self.lock:
-            target = target_id or self.current_id
-            if target and target == self.current_id:
-                self.cancelled.add(target)
-                self.abort.set()
-            elif target > self.last_id:
-                self.cancelled.add(target)
-
-    def offer_chain(self, run_id: int, links: tuple[ChainLink, ...]) -> None:
-        with self.lock:
-            if run_id == self.current_id:
-                self.chain = links
-
-    def is_cancelled(self) -> bool:
-        return self.abort.is_set()
-
-    def take_chain(self) -> tuple[ChainLink, ...] | None:
-        if self.chain is None:
-            return None
-        with self.lock:
-            links, self.chain = self.chain, None
-        return links
 
 
 class Worker:
@@ -147,9 +94,10 @@ class Worker:
         binding.start_backends()
         self._ggml = Ggml()
         self._abort = AbortFlag()
-        self._control = Control(self._abort)
+        self._control = Control(self._abort, self._emit)
         self._templates = Templates()
         self._session: Session | None = None
+        self._place: Place | None = None
         self._n_load_steps = 0
         self._base_rss_bytes = self._process.memory_info().rss
 
@@ -185,6 +133,8 @@ class Worker:
                         self._control.cancel(command.target_id)
                     case SetChain():
                         self._control.offer_chain(command.run_id, command.chain)
+                    case Peek():
+                        self._control.offer_peek(command)
                     case Quit():
                         self._abort.set()
                         self._queue.put((command, time.monotonic()))
@@ -255,6 +205,13 @@ class Worker:
                 )
             case Next():
                 self._next(command)
+            case Score():
+                score(self._loaded(), command, self._prepared(command.prompt).tokens, self._control, self._emit)
+            case SampleMany():
+                sample_many(self._loaded(), command, self._prepared(command.prompt), self._control, self._emit)
+            case Draw():
+                place = self._place_after(self._prepared(command.prompt).tokens)
+                self._emit(draw(self._loaded().vocab, place, command, self._control.is_cancelled))
             case Bench():
                 request_id = command.request_id
                 self._emit(
@@ -336,16 +293,19 @@ class Worker:
         self._emit(Tokenized(command.request_id, tuple(tokens)))
 
     def _next(self, command: Next) -> None:
+        place = self._place_after(self._prepared(command.prompt).tokens)
+        stages, picked = place.stage_views(chain_of(command.chain), draw_seed(command.seed), command.n_top)
+        self._emit(NextTaken(command.request_id, place.raw_top(command.n_top), place.entropy_bits, stages, picked))
+
+    def _place_after(self, tokens: tuple[int, ...]) -> Place:
+        """The distribution after these tokens: the kept one where it is theirs, else computed and kept."""
         session = self._loaded()
-        prepared = self._prepared(command.prompt)
-        session.begin(prepared.tokens)
-        session.prefill(prepared.tokens, lambda _done, _total: None)
-        logits_v = capture.logits_of(session)
-        raw, entropy = capture.raw_top(session, logits_v, command.n_top)
-        stages, picked = capture.stage_views(
-            session, logits_v, chain_of(command.chain), draw_seed(command.seed), prepared.tokens, command.n_top
-        )
-        self._emit(NextTaken(command.request_id, raw, entropy, stages, picked))
+        if self._place is None or self._place.tokens != tokens:
+            self._place = None
+            session.begin(tokens)
+            session.prefill(tokens, lambda _done, _total: None)
+            self._place = Place.at_end(session, tokens)
+        return self._place
 
     def _prepared(self, prompt: Prompt) -> Prepared:
         session = self._loaded()
@@ -364,6 +324,7 @@ class Worker:
         return self._session
 
     def _drop_session(self) -> None:
+        self._place = None
         if self._session is not None:
             self._session.close()
             self._session = None

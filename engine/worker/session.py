@@ -63,9 +63,16 @@ class Session:
     """
 
     def __init__(
-        self, model: Any, context: Any, vocab: Vocabulary, facts: ModelFacts, memory: MemoryUse, abort: AbortFlag
+        self,
+        model: Any,
+        context: Any,
+        params: Any,
+        vocab: Vocabulary,
+        facts: ModelFacts,
+        memory: MemoryUse,
+        abort: AbortFlag,
     ) -> None:
-        self._model, self._context = model, context
+        self._model, self._context, self._params = model, context, params
         self.vocab, self.facts, self.memory, self.abort = vocab, facts, memory, abort
         self.cached: list[int] = []
         self.n_steps = 0
@@ -75,6 +82,17 @@ class Session:
         self._one_token = (llama.llama_token * 1)()
         self._one_batch = llama.llama_batch_get_one(self._one_token, 1)
         self.n_ctx: int = facts.n_ctx
+
+    @property
+    def model(self) -> Any:
+        """The native model, for another context of it that does not outlive this session."""
+        return self._model
+
+    def params(self) -> Any:
+        """A copy of the `llama_context_params` that the context was made with."""
+        copy = type(self._params)()
+        ctypes.pointer(copy)[0] = self._params
+        return copy
 
     def begin(self, tokens: Sequence[int]) -> int:
         """Cut the cache to what it has in common with this prompt; returns how many tokens need no computing.
@@ -234,10 +252,8 @@ def open_session(
     # Weights count as loaded, so what grew beyond them by now is the tokenizer and the tables.
     vocab_bytes = max(0, psutil.Process().memory_info().rss - base_rss_bytes) if is_dry else None
     vocab = Vocabulary(model)
-    context = llama.llama_init_from_model(
-        model,
-        context_params(options, ggml, abort, n_threads=threads.decode, n_threads_batch=threads.batch),
-    )
+    context_options = context_params(options, ggml, abort, n_threads=threads.decode, n_threads_batch=threads.batch)
+    context = llama.llama_init_from_model(model, context_options)
     if not context:
         llama.llama_model_free(model)
         raise context_trouble(options, log.tail())
@@ -258,7 +274,7 @@ def open_session(
         took_s=time.monotonic() - started,
     )
     facts = _facts(model, context, vocab, card, path, options, threads, buffers, log.lines)
-    return Session(model, context, vocab, facts, memory, abort)
+    return Session(model, context, context_options, vocab, facts, memory, abort)
 
 
 def mapped_extra(buffers: Sequence[BufferUse], card: Card, uses_mmap: bool, *, is_dry: bool) -> int:

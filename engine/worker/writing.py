@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -45,6 +45,10 @@ class RunControl(Protocol):
 
     def take_chain(self) -> tuple[ChainLink, ...] | None:
         """A new sampler chain, once, when somebody sent one."""
+        ...
+
+    def answer_peeks(self, session: Session, history: Sequence[int], seed: int) -> None:
+        """Let whoever asked look at the distribution of the next token; the run's samplers are left alone."""
         ...
 
 
@@ -123,6 +127,7 @@ def write_answer(
             if limit == 0:
                 reason = FinishReason.LENGTH
                 break
+            control.answer_peeks(session, history, seed)
             token = session.sample(native)
             if session.vocab.is_end(token) and not banned:
                 reason = FinishReason.STOP
