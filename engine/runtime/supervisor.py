@@ -223,10 +223,14 @@ class Supervisor:
 
     def generate(self, prompt: Prompt, chain: tuple[ChainLink, ...], options: Mapping[str, Value]) -> int:
         """Start an answer; returns its run id. Raises `KnownError` when no model is ready for one."""
+        return self.write(lambda run_id: Generate(run_id, prompt, chain, dict(options)))
+
+    def write(self, command: Callable[[int], Generate]) -> int:
+        """Start an answer; `command` makes the message from a fresh run id. Raises `KnownError` as `generate`."""
         self._need_ready()
         run_id = next(self._ids)
         self._live_run_id = run_id
-        self._send(Generate(run_id, prompt, chain, dict(options)))
+        self._send(command(run_id))
         self._set(replace(self.state, phase=Phase.READING, run_id=run_id, stopping=False, can_force=False))
         return run_id
 

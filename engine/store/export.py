@@ -9,9 +9,9 @@ are checked before the first row is written, and anything wrong is a `KnownError
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import msgspec
 
@@ -25,17 +25,22 @@ from engine.store.rows import (
     MessageRow,
     MessageState,
     Role,
+    RunId,
     RunRecipe,
     RunResult,
     RunRow,
+    RunTokens,
     stamp,
     storable,
 )
 from engine.store.runs import Runs, recipe_columns, result_columns
+from engine.store.tokens import DamagedTokens, pack, unpack
 from engine.wire.messages import FinishReason
 
 FORMAT = "llamarium-conversation"
 FORMAT_VERSION = 1
+
+Column: TypeAlias = str | int | float | bytes | None
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 _Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -96,6 +101,16 @@ class _RunRecord(msgspec.Struct, frozen=True):
     prefill_s: float | None
     decode_s: float | None
     trouble: Trouble | None
+    # What follows is not in files of before.
+    in_use: msgspec.Raw = msgspec.Raw(b"{}")
+    parent_run_id: str | None = None
+    fork_position: _Whole | None = None
+    fork_text: str | None = None
+    n_begun: _Whole = 0
+    chain_changes: msgspec.Raw | None = None
+    logprob: float | None = None
+    prompt_tokens: bytes | None = None  # as in the database, in base64
+    tokens: bytes | None = None
 
 
 class _Document(msgspec.Struct, frozen=True):
@@ -131,7 +146,8 @@ class Exports:
             return json_of(
                 self._conversations.get(conversation_id),
                 self._messages.tree(conversation_id),
-                self._runs.of_conversation(conversation_id),
+                runs := self._runs.of_conversation(conversation_id),
+                {each.id: self._runs.tokens(each.id) for each in runs},
             )
 
     def import_json(self, contents: bytes | str) -> ConversationRow:
@@ -191,7 +207,12 @@ def markdown_of(conversation: ConversationRow, thread: tuple[MessageRow, ...]) -
     return "\n\n".join(parts) + "\n"
 
 
-def json_of(conversation: ConversationRow, messages: tuple[MessageRow, ...], runs: tuple[RunRow, ...]) -> str:
+def json_of(
+    conversation: ConversationRow,
+    messages: tuple[MessageRow, ...],
+    runs: tuple[RunRow, ...],
+    tokens: Mapping[RunId, RunTokens],
+) -> str:
     """A conversation with all its messages (parents first) and runs, as indented JSON."""
     document = _Document(
         format=FORMAT,
@@ -202,17 +223,19 @@ def json_of(conversation: ConversationRow, messages: tuple[MessageRow, ...], run
         messages=tuple(
             _MessageRecord(**{key: getattr(each, key) for key in _MessageRecord.__struct_fields__}) for each in messages
         ),
-        runs=tuple(_record_of_run(each) for each in runs),
+        runs=tuple(_record_of_run(each, tokens[each.id]) for each in runs),
     )
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
 
 
-def _record_of_run(run: RunRow) -> _RunRecord:
+def _record_of_run(run: RunRow, tokens: RunTokens) -> _RunRecord:
     values: dict[str, object] = {"id": run.id, "message_id": run.message_id, "started_utc": run.started_utc}
     values |= {key: getattr(run.recipe, key) for key in RunRecipe.__slots__}
     values |= {key: getattr(run.result, key) for key in RunResult.__slots__}
-    for key in ("chain", "limits", "load_options"):
-        values[key] = msgspec.Raw(str(values[key]))
+    for key in ("chain", "limits", "load_options", "in_use", "chain_changes"):
+        values[key] = msgspec.Raw(str(values[key])) if values[key] is not None else None
+    values["prompt_tokens"] = pack(tokens.prompt) if tokens.prompt is not None else None
+    values["tokens"] = pack(tokens.answer) if tokens.answer is not None else None
     return msgspec.convert(values, _RunRecord)
 
 
@@ -280,11 +303,11 @@ def _ids_of(document: _Document) -> list[str]:
     return [document.conversation.id, *(each.id for each in document.messages), *(each.id for each in document.runs)]
 
 
-def _rows_of(document: _Document, ids: dict[str, str]) -> list[tuple[str, dict[str, str | int | float | None]]]:
+def _rows_of(document: _Document, ids: dict[str, str]) -> list[tuple[str, dict[str, Column]]]:
     """The rows to insert, as (table, columns), in an order that the foreign keys accept."""
     given = document.conversation
-    rows: list[tuple[str, dict[str, str | int | float | None]]] = []
-    conversation: dict[str, str | int | float | None] = {
+    rows: list[tuple[str, dict[str, Column]]] = []
+    conversation: dict[str, Column] = {
         "id": ids[given.id],
         "title": storable(given.title),
         "title_is_manual": int(given.title_is_manual),
@@ -326,11 +349,28 @@ def _rows_of(document: _Document, ids: dict[str, str]) -> list[tuple[str, dict[s
             bytes(run.limits).decode(),
             bytes(run.load_options).decode(),
             run.seed,
+            in_use=bytes(run.in_use).decode(),
+            parent_run_id=RunId(ids.get(run.parent_run_id or "", "")) or None,
+            fork_position=run.fork_position,
+            fork_text=run.fork_text,
+            n_begun=run.n_begun,
         )
-        result = RunResult(**{key: getattr(run, key) for key in RunResult.__slots__})
+        told = {key: getattr(run, key) for key in RunResult.__slots__}
+        told["chain_changes"] = bytes(run.chain_changes).decode() if run.chain_changes is not None else None
+        result = RunResult(**told)
         links = {"id": ids[run.id], "message_id": ids[run.message_id], "started_utc": _stamp(run.started_utc)}
         rows.append(("runs", {**links, **recipe_columns(recipe), **result_columns(result)}))
+        if run.prompt_tokens is not None or run.tokens is not None:
+            packed = {"prompt": _tokens(run.prompt_tokens), "answer": _tokens(run.tokens)}
+            rows.append(("run_tokens", {"run_id": ids[run.id], **packed}))
     return rows
+
+
+def _tokens(packed: bytes | None) -> bytes | None:
+    try:
+        return pack(unpack(packed)) if packed is not None else None
+    except DamagedTokens as error:
+        raise _refused("the tokens of a run are damaged", str(error)) from error
 
 
 def _stamp(moment: datetime) -> str:

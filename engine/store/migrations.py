@@ -96,7 +96,28 @@ def m002_thinking_time(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE messages ADD COLUMN thinking_s REAL")
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_first_tables, m002_thinking_time)
+def m003_exact_runs(connection: sqlite3.Connection) -> None:
+    """What it takes to repeat a run to the last token: the tokens, what was really in use, where it was forked from.
+
+    `parent_run_id` is no foreign key: an imported chat may name a run that it does not hold. Older runs have no tokens.
+    """
+    for column in (
+        "in_use TEXT NOT NULL DEFAULT '{}'",
+        "parent_run_id TEXT",
+        "fork_position INTEGER",
+        "fork_text TEXT",
+        "n_begun INTEGER NOT NULL DEFAULT 0",
+        "chain_changes TEXT",
+        "logprob REAL",
+    ):
+        connection.execute(f"ALTER TABLE runs ADD COLUMN {column}")
+    connection.execute(
+        "CREATE TABLE run_tokens ("
+        " run_id TEXT PRIMARY KEY REFERENCES runs (id) ON DELETE CASCADE, prompt BLOB, answer BLOB) WITHOUT ROWID"
+    )
+
+
+MIGRATIONS: tuple[Migration, ...] = (m001_first_tables, m002_thinking_time, m003_exact_runs)
 
 
 _TABLES = (

@@ -97,6 +97,11 @@ class RunRecipe:
         template_hash: of the chat template in use, "" for raw text.
         chain, limits, load_options: JSON, stored without white space.
         seed: the seed in use (the drawn one where random was asked for), None when the run never got one.
+        in_use: JSON of what the options came to on this computer (threads, devices …); "{}" for runs of before.
+        parent_run_id: the run whose answer this one began with, None for an answer of its own.
+        fork_position: how many of the parent's tokens were kept; `fork_text` is the token that was chosen after them,
+            "" where the answer was only gone on with.
+        n_begun: how many tokens of the answer were given to it, not drawn.
     """
 
     model_path: str
@@ -108,6 +113,11 @@ class RunRecipe:
     limits: str
     load_options: str
     seed: int | None = None
+    in_use: str = "{}"
+    parent_run_id: RunId | None = None
+    fork_position: int | None = None
+    fork_text: str | None = None
+    n_begun: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +125,8 @@ class RunResult:
     """How a run ended: counts in tokens (and messages), times in seconds, None where not known.
 
     `finish_reason` is None when it failed; then `trouble` says why. A run that a kill cut off keeps the empty result.
+    `chain_changes` is JSON of the chains that were sent in the middle, None where there were none. `logprob` is the
+    natural log of the model's own probability of the whole answer, None until somebody has had it scored.
     """
 
     finish_reason: FinishReason | None = None
@@ -127,6 +139,16 @@ class RunResult:
     prefill_s: float | None = None
     decode_s: float | None = None
     trouble: Trouble | None = None
+    chain_changes: str | None = None
+    logprob: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunTokens:
+    """The token ids of a run; None where they are not known (a run of before, one that was killed)."""
+
+    prompt: tuple[int, ...] | None = None
+    answer: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

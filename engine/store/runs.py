@@ -6,7 +6,7 @@ message (one message may be run twice, and the list of runs is a table of its ow
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -21,10 +21,12 @@ from engine.store.rows import (
     RunRecipe,
     RunResult,
     RunRow,
+    RunTokens,
     run_of,
     stamp,
     storable,
 )
+from engine.store.tokens import DamagedTokens, pack, unpack
 
 
 class Runs:
@@ -33,7 +35,13 @@ class Runs:
     def __init__(self, database: Database, clock: Clock, new_id: Callable[[], str]) -> None:
         self._database, self._clock, self._new_id = database, clock, new_id
 
-    def start(self, message_id: MessageId, recipe: RunRecipe, run_id: RunId | None = None) -> RunRow:
+    def start(
+        self,
+        message_id: MessageId,
+        recipe: RunRecipe,
+        run_id: RunId | None = None,
+        prompt_tokens: Sequence[int] | None = None,
+    ) -> RunRow:
         """Store a run that begins now; it becomes the message's run. `run_id` is an unused id of the caller's.
 
         Raises:
@@ -51,10 +59,14 @@ class Runs:
                 tuple(columns.values()),
             )
             connection.execute("UPDATE messages SET run_id = ? WHERE id = ?", (run_id, message_id))
+            if prompt_tokens is not None:
+                connection.execute(
+                    "INSERT INTO run_tokens (run_id, prompt) VALUES (?, ?)", (run_id, pack(prompt_tokens))
+                )
             return self.get(run_id)
 
-    def finish(self, run_id: RunId, result: RunResult) -> RunRow:
-        """Store how a run ended."""
+    def finish(self, run_id: RunId, result: RunResult, tokens: Sequence[int] | None = None) -> RunRow:
+        """Store how a run ended, and the tokens of its answer."""
         columns = result_columns(result)
         with self._database.writing() as connection:
             changed = connection.execute(
@@ -63,7 +75,58 @@ class Runs:
             )
             if changed.rowcount == 0:
                 raise no_run(run_id)
+            if tokens is not None:
+                connection.execute(
+                    "INSERT INTO run_tokens (run_id, answer) VALUES (?1, ?2)"
+                    " ON CONFLICT (run_id) DO UPDATE SET answer = ?2",
+                    (run_id, pack(tokens)),
+                )
             return self.get(run_id)
+
+    def tokens(self, run_id: RunId) -> RunTokens:
+        """The token ids of a run, as far as they are known.
+
+        Raises:
+            KnownError: they are damaged.
+        """
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT prompt, answer FROM run_tokens WHERE run_id = ?", (run_id,)).fetchone()
+        if row is None:
+            return RunTokens()
+        try:
+            return RunTokens(*(unpack(each) if each is not None else None for each in (row["prompt"], row["answer"])))
+        except DamagedTokens as error:
+            raise KnownError(
+                "The stored tokens of this answer are damaged",
+                value=str(run_id),
+                next_step="ask again; the text of the answer is kept",
+                details=str(error),
+            ) from error
+
+    def set_logprob(self, run_id: RunId, logprob: float) -> None:
+        """Keep the natural log of the model's own probability of the whole answer."""
+        with self._database.writing() as connection:
+            connection.execute("UPDATE runs SET logprob = ? WHERE id = ?", (logprob, run_id))
+
+    def find(self, text: str) -> RunRow:
+        """The run that `text` names: its id, the beginning of only one id, or "last".
+
+        Raises:
+            KnownError: there is none, or there are several.
+        """
+        with self._database.reading() as connection:
+            if text == "last":
+                rows = connection.execute("SELECT * FROM runs ORDER BY number DESC LIMIT 1").fetchall()
+            else:
+                # substr, not LIKE: what was typed may hold % and _
+                rows = connection.execute(
+                    "SELECT * FROM runs WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id = ?1 DESC LIMIT 2", (text,)
+                ).fetchall()
+        if len(rows) == 2 and rows[0]["id"] != text:
+            raise KnownError("Several runs begin so", value=text, next_step="give more of the id")
+        if not rows or not text:
+            raise no_run(text)
+        return run_of(rows[0])
 
     def get(self, run_id: RunId) -> RunRow:
         """One run.
@@ -123,6 +186,11 @@ def recipe_columns(recipe: RunRecipe) -> dict[str, str | int | None]:
         "limits": _plain_json(recipe.limits),
         "load_options": _plain_json(recipe.load_options),
         "seed": recipe.seed,
+        "in_use": _plain_json(recipe.in_use),
+        "parent_run_id": recipe.parent_run_id,
+        "fork_position": recipe.fork_position,
+        "fork_text": storable(recipe.fork_text) if recipe.fork_text is not None else None,
+        "n_begun": recipe.n_begun,
     }
 
 
@@ -139,6 +207,8 @@ def result_columns(result: RunResult) -> dict[str, str | int | float | None]:
         "prefill_s": result.prefill_s,
         "decode_s": result.decode_s,
         "trouble": msgspec.json.encode(result.trouble).decode() if result.trouble is not None else None,
+        "chain_changes": _plain_json(result.chain_changes) if result.chain_changes is not None else None,
+        "logprob": result.logprob,
     }
 
 

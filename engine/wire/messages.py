@@ -259,6 +259,24 @@ class TokenCount(msgspec.Struct, frozen=True):
     p: float
 
 
+class ChainChange(msgspec.Struct, frozen=True):
+    """The chain was changed in the middle of an answer: after `n_written` of its tokens, `chain` drew the next one."""
+
+    n_written: int
+    chain: tuple[ChainLink, ...]
+
+
+class Portion(msgspec.Struct, frozen=True):
+    """`times` calls of the engine in a row, each computed `n_computed` tokens at once; the first `n_kept` were kept.
+
+    The number of tokens in a call decides how the engine rounds, so the same portions give the same bits again.
+    """
+
+    n_kept: int
+    n_computed: int
+    times: int = 1
+
+
 class FinishReason(enum.Enum):
     """Why an answer ended."""
 
@@ -273,7 +291,9 @@ class RunStats(msgspec.Struct, frozen=True):
 
     `prefill_s` is the time to compute the prompt's new tokens, `first_token_s` the time from the command's arrival to
     the first token's leaving, `decode_s` from the first token to the last. `contended` says that the engine's threads
-    got noticeably less of the CPU than they asked for, `cpu_share` how much (1 is all of it).
+    got noticeably less of the CPU than they asked for, `cpu_share` how much (1 is all of it). `n_completion` counts the
+    `n_begun` tokens that the answer was begun with; they are computed with the prompt, so no speed counts them as written,
+    and `n_reused` may hold some of them.
     """
 
     n_prompt: int
@@ -285,17 +305,19 @@ class RunStats(msgspec.Struct, frozen=True):
     decode_s: float
     cpu_share: float | None = None
     contended: bool = False
+    n_begun: int = 0
 
     @property
     def prefill_tps(self) -> float | None:
         """Prompt tokens computed a second, None when too few were computed to say."""
-        n_new = self.n_prompt - self.n_reused
+        n_new = self.n_prompt + self.n_begun - self.n_reused
         return n_new / self.prefill_s if n_new > 1 and self.prefill_s > 0 else None
 
     @property
     def decode_tps(self) -> float | None:
         """Tokens written a second after the first, None when fewer than two were written."""
-        return (self.n_completion - 1) / self.decode_s if self.n_completion > 1 and self.decode_s > 0 else None
+        n_written = self.n_completion - self.n_begun
+        return (n_written - 1) / self.decode_s if n_written > 1 and self.decode_s > 0 else None
 
 
 class BenchPoint(msgspec.Struct, frozen=True):
@@ -332,8 +354,11 @@ class Plan(Message, frozen=True):
 class Generate(Message, frozen=True):
     """Continue a prompt. Answers: RunStarted, PrefillProgress …, Token …, then RunDone or RunFailed.
 
-    `begun` are the first tokens of the answer, which somebody chose: they are not sampled, but they are sent as its
-    first text, counted, and known to the chain.
+    Attributes:
+        begun: the first tokens of the answer, which somebody chose: they are not sampled, but they are sent as its
+            first text, counted, and known to the chain.
+        changes: other chains to take over in the middle, as they were in the run that is repeated.
+        portions: compute the first tokens from an empty cache in exactly these portions; None uses what the cache has.
     """
 
     run_id: int
@@ -341,6 +366,8 @@ class Generate(Message, frozen=True):
     chain: tuple[ChainLink, ...]
     options: dict[str, OptionValue]
     begun: tuple[int, ...] = ()
+    changes: tuple[ChainChange, ...] = ()
+    portions: tuple[Portion, ...] | None = None
 
 
 class SetChain(Message, frozen=True):
@@ -357,12 +384,13 @@ class Cancel(Message, frozen=True):
 
 
 class Tokenize(Message, frozen=True):
-    """Take a text apart. Answer: Tokenized."""
+    """Take a text apart, or show what `tokens` stand for where there are any. Answer: Tokenized."""
 
     request_id: int
     text: str
     add_special: bool
     parse_special: bool
+    tokens: tuple[int, ...] = ()
 
 
 class Render(Message, frozen=True):
@@ -534,6 +562,9 @@ class RunStarted(Message, frozen=True):
         warnings: what had to be bent to fit the template.
         starts_in_thinking: the prompt ends inside a thinking block, so the answer begins in one.
         prompt_tokens: the prompt as it is computed, so that the run can be repeated exactly.
+        portions: how the reused tokens had been computed; empty where there are none or it is not known.
+        stops: the stop texts that belong to the template.
+        begun_piece: the bytes of the last token that the answer was begun with (control tokens by their spelling).
     """
 
     run_id: int
@@ -546,6 +577,9 @@ class RunStarted(Message, frozen=True):
     starts_in_thinking: bool = False
     no_roll_back: bool = False
     prompt_tokens: tuple[int, ...] = ()
+    portions: tuple[Portion, ...] = ()
+    stops: tuple[str, ...] = ()
+    begun_piece: bytes = b""
 
 
 class PrefillProgress(Message, frozen=True):
@@ -569,13 +603,17 @@ class Token(Message, frozen=True):
 
 
 class RunDone(Message, frozen=True):
-    """The answer is complete, or was stopped. `tokens` are its own, with the one that ended it, where one did."""
+    """The answer is complete, or was stopped.
+
+    `tokens` are its own, with the one that ended it, where one did; `changes` the chains that were sent meanwhile.
+    """
 
     run_id: int
     reason: FinishReason
     stats: RunStats
     stop_text: str = ""
     tokens: tuple[int, ...] = ()
+    changes: tuple[ChainChange, ...] = ()
 
 
 class RunFailed(Message, frozen=True):

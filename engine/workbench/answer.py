@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
 from engine.base.errors import Trouble
 from engine.base.fields import Value
 from engine.chat.stream import Chunk, ChunkKind, ThinkingSplitter, Utf8Stream
@@ -15,6 +17,32 @@ from engine.sampling.chain import Chain
 from engine.store.rows import ConversationId, MessageState, RunId
 from engine.wire.messages import FinishReason, RunStarted, RunStats
 from engine.workbench.events import Figures, ThreadMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What an answer begins with: tokens of another one, and in a fork one more that somebody chose.
+
+    Attributes:
+        run_id: the run whose answer it is.
+        position: how many of that answer's tokens are kept.
+        is_fork: a token was chosen after them; otherwise the answer is only gone on with.
+        prompt_tokens: what the model saw, the same for both.
+        begun: the tokens that the new answer begins with.
+        template_hash, template_stops, n_dropped_messages: of the prompt, as they were when it was made.
+        model_label, model_fingerprint: the model whose tokens these are.
+    """
+
+    run_id: RunId
+    position: int
+    is_fork: bool
+    prompt_tokens: tuple[int, ...]
+    begun: tuple[int, ...]
+    template_hash: str
+    template_stops: tuple[str, ...]
+    n_dropped_messages: int
+    model_label: str
+    model_fingerprint: str
 
 
 @dataclass(slots=True)
@@ -27,6 +55,7 @@ class Answer:
         label: the model's name on screen.
         started: what the worker said first; until then nothing of the answer is stored.
         saved_s: when text was last sent to the store.
+        origin: what it begins with, None for an answer of its own.
     """
 
     run_id: int
@@ -38,6 +67,7 @@ class Answer:
     options: Mapping[str, Value]
     saved_s: float
     started: RunStarted | None = None
+    origin: Origin | None = None
     _utf8: Utf8Stream = field(default_factory=Utf8Stream)
     _splitter: ThinkingSplitter = field(default_factory=ThinkingSplitter)
     _text: list[str] = field(default_factory=list)
@@ -47,7 +77,14 @@ class Answer:
     _thinking_to_s: float | None = None
 
     def begin(self, started: RunStarted) -> None:
-        """The worker has taken the prompt."""
+        """The worker has taken the prompt. Of a prompt of tokens it cannot know the template, but the origin does."""
+        if self.origin is not None:
+            started = msgspec.structs.replace(
+                started,
+                template_hash=self.origin.template_hash,
+                stops=self.origin.template_stops,
+                n_dropped_messages=self.origin.n_dropped_messages,
+            )
         self.started = started
         self._splitter = ThinkingSplitter(starts_inside=started.starts_in_thinking)
 
@@ -77,7 +114,8 @@ class Answer:
         """The message as it ends."""
         started = self.started
         thinking_s = None
-        if self._thinking_from_s is not None and self._thinking_to_s is not None:
+        # Thinking that was kept from another answer took no time here.
+        if self._thinking_from_s is not None and self._thinking_to_s is not None and self.origin is None:
             thinking_s = self._thinking_to_s - self._thinking_from_s
         figures = Figures(
             self.label,

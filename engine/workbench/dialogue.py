@@ -11,9 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
-
-import msgspec
 
 from engine.base.bus import Bus
 from engine.base.clock import Clock
@@ -31,7 +28,6 @@ from engine.store.rows import (
     MessageState,
     Role,
     RunId,
-    RunRecipe,
     RunResult,
     SearchHit,
 )
@@ -39,6 +35,7 @@ from engine.wire.messages import (
     ChainLink,
     ChatMessage,
     FinishReason,
+    Generate,
     Prompt,
     RunDone,
     RunFailed,
@@ -46,7 +43,8 @@ from engine.wire.messages import (
     RunStats,
     Token,
 )
-from engine.workbench.answer import Answer
+from engine.workbench.answer import Answer, Origin
+from engine.workbench.branching import BranchSource, branch_options, need_same_model, read_source
 from engine.workbench.events import (
     Beat,
     ConversationsChanged,
@@ -57,35 +55,11 @@ from engine.workbench.events import (
     ThreadMessage,
     TroubleShown,
 )
-from engine.workbench.stored import StoredConversation, read_conversation, run_result
+from engine.workbench.recipe import recipe_of
+from engine.workbench.seams import Engine, InStore
+from engine.workbench.stored import StoredConversation, new_conversation, read_conversation, run_result, sibling_of
 
 SAVE_EVERY_S = 0.5
-
-
-class Engine(Protocol):
-    """What the dialogue needs of the supervisor."""
-
-    @property
-    def state(self) -> EngineState: ...
-
-    @property
-    def load_options(self) -> Mapping[str, Value]: ...
-
-    def generate(self, prompt: Prompt, chain: tuple[ChainLink, ...], options: Mapping[str, Value]) -> int: ...
-
-    def cancel(self) -> None: ...
-
-
-class InStore(Protocol):
-    """Runs work on the store's lane."""
-
-    def __call__(
-        self,
-        work: Callable[[Store], object],
-        *,
-        then: Callable[[Any], None] | None = None,
-        title: str = "",
-    ) -> None: ...
 
 
 class Dialogue:
@@ -258,22 +232,40 @@ class Dialogue:
         if old.role is Role.ASSISTANT:
             self._replace_answer(place, text)
             return
-        count = old.sibling_count
-        question = ThreadMessage(
-            MessageId(random_id()),
-            old.parent_id,
-            old.role,
-            text,
-            MessageState.COMPLETE,
-            sibling_index=count,
-            sibling_count=count + 1,
-        )
+        question = sibling_of(old, text)
         kept = self._messages[:place]
         run_id = self._ask([*kept, question], chain, options, False)
         self._messages = [*kept, question]
         conversation_id = self._conversation.id
         self._store_question(conversation_id, question)
         self._begin_answer(run_id, conversation_id, question.id, chain, options, 0, 1)
+
+    def fork(
+        self, message_id: MessageId, position: int, token_id: int, chain: Chain, options: Mapping[str, Value]
+    ) -> None:
+        """An answer beside this one that keeps its first `position` tokens, has `token_id` after them, and goes on.
+
+        The store is asked for the tokens first; what stands in the way then is posted as `TroubleShown`.
+
+        Raises:
+            KnownError: the message is not in the open chat, or an answer is being written.
+        """
+        self._branch(message_id, lambda source: source.forked(position, token_id), chain, options)
+
+    def go_on(self, message_id: MessageId, chain: Chain, options: Mapping[str, Value]) -> None:
+        """An answer beside this one that keeps all its tokens and goes on; see `fork`. It must not have ended itself."""
+        self._branch(message_id, lambda source: source.gone_on(), chain, options)
+
+    def show_message(self, message_id: MessageId) -> None:
+        """Show the newest branch through a message of the open conversation, whichever is shown now."""
+        if self._conversation is None or self._writing is not None:
+            return
+        conversation_id = self._conversation.id
+        self._in_store(
+            lambda store: store.messages.set_head(conversation_id, store.messages.newest_leaf(message_id)),
+            title="Changing the branch",
+        )
+        self._load(conversation_id)
 
     def show_sibling(self, message_id: MessageId, delta: int) -> None:
         """Show the next (1) or the one before (−1) of a message's alternatives, with what follows it."""
@@ -309,11 +301,12 @@ class Dialogue:
     # ---- events -------------------------------------------------------------------------------------------------
 
     def _run_started(self, event: RunStarted) -> None:
-        writing = self._writing
-        if writing is None or event.run_id != writing.run_id:
+        writing = self._written_by(event.run_id)
+        if writing is None:
             return
         writing.begin(event)
-        recipe = self._recipe(writing, event)
+        assert writing.started is not None
+        recipe = recipe_of(writing, writing.started, self._engine.state, self._engine.load_options)
         message, conversation_id, run_id = writing.message, writing.conversation_id, writing.stored_run
 
         def begin(store: Store) -> None:
@@ -324,34 +317,36 @@ class Dialogue:
                 state=MessageState.WRITING,
                 message_id=message.id,
             )
-            store.runs.start(message.id, recipe, run_id=run_id)
+            store.runs.start(message.id, recipe, run_id=run_id, prompt_tokens=event.prompt_tokens)
 
         self._in_store(begin, title="Saving the answer")
 
     def _token(self, event: Token) -> None:
-        writing = self._writing
-        if writing is None or event.run_id != writing.run_id:
+        writing = self._written_by(event.run_id)
+        if writing is None:
             return
         self._show(writing, *writing.take(event.piece, self._clock.now_s()))
 
     def _run_done(self, event: RunDone) -> None:
-        writing = self._writing
-        if writing is None or event.run_id != writing.run_id:
+        writing = self._written_by(event.run_id)
+        if writing is None:
             return
         self._show(writing, *writing.drain(self._clock.now_s()))
-        stopped = event.reason is FinishReason.CANCELLED
-        result = run_result(event.reason, event.stats, writing.started, None)
-        self._finish(writing, MessageState.STOPPED if stopped else MessageState.COMPLETE, result, event.stats)
+        result = run_result(event.reason, event.stats, writing.started, None, event.changes)
+        state = MessageState.STOPPED if event.reason is FinishReason.CANCELLED else MessageState.COMPLETE
+        self._finish(writing, state, result, event.stats, tokens=event.tokens)
 
     def _run_failed(self, event: RunFailed) -> None:
-        writing = self._writing
-        if writing is None or event.run_id != writing.run_id:
+        writing = self._written_by(event.run_id)
+        if writing is None:
             return
         if writing.started is None:
             # Refused before it began: the question stays, there is no answer to keep.
             self._writing = None
             self._messages = [each for each in self._messages if each.id != writing.message.id]
             self._post_thread()
+            if writing.origin is not None:
+                self._load(writing.conversation_id)  # shows the answer that was to be forked again
         else:
             self._show(writing, *writing.drain(self._clock.now_s()))
             result = run_result(None, None, writing.started, event.trouble)
@@ -375,6 +370,43 @@ class Dialogue:
         prompt = Prompt(messages=tuple(turns), drop_oldest=drop_oldest)
         return self._engine.generate(prompt, wire_chain(chain), options)
 
+    def _branch(
+        self,
+        message_id: MessageId,
+        begin: Callable[[BranchSource], Origin],
+        chain: Chain,
+        options: Mapping[str, Value],
+    ) -> None:
+        self._need_quiet()
+        self._place(message_id)
+        view = self._n_views
+
+        def then(source: BranchSource) -> None:
+            try:
+                if view == self._n_views:
+                    self._begin_branch(message_id, begin(source), chain, options)
+            except KnownError as error:
+                self._bus.post(TroubleShown(error.trouble, "chat"))
+
+        self._in_store(lambda store: read_source(store, message_id), then=then, title="Reading the answer")
+
+    def _begin_branch(self, message_id: MessageId, origin: Origin, chain: Chain, options: Mapping[str, Value]) -> None:
+        self._need_quiet()
+        need_same_model(origin, self._engine.state)
+        place = self._place(message_id)
+        old = self._messages[place]
+        assert self._conversation is not None
+        assert old.parent_id is not None
+        wanted, prompt, links = branch_options(origin, options), Prompt(tokens=origin.prompt_tokens), wire_chain(chain)
+        run_id = self._engine.write(lambda run_id: Generate(run_id, prompt, links, wanted, origin.begun))
+        self._messages = self._messages[:place]
+        count, conversation_id = old.sibling_count, self._conversation.id
+        self._begin_answer(run_id, conversation_id, old.parent_id, chain, wanted, count, count + 1, origin)
+
+    def _written_by(self, run_id: int) -> Answer | None:
+        """The answer that this run writes, None for runs that are no answer of the open conversation."""
+        return self._writing if self._writing is not None and self._writing.run_id == run_id else None
+
     def _need_quiet(self) -> None:
         if self._writing is not None:
             raise KnownError("An answer is still being written", next_step="stop it first")
@@ -384,15 +416,7 @@ class Dialogue:
         self._need_quiet()
         assert self._conversation is not None
         old, conversation_id = self._messages[place], self._conversation.id
-        answer = ThreadMessage(
-            MessageId(random_id()),
-            old.parent_id,
-            old.role,
-            text,
-            MessageState.COMPLETE,
-            sibling_index=old.sibling_count,
-            sibling_count=old.sibling_count + 1,
-        )
+        answer = sibling_of(old, text)
         self._messages = [*self._messages[:place], answer]
         self._store_question(conversation_id, answer)
         self._post_thread()
@@ -406,6 +430,7 @@ class Dialogue:
         options: Mapping[str, Value],
         sibling_index: int,
         sibling_count: int,
+        origin: Origin | None = None,
     ) -> None:
         state = self._engine.state
         label = model_label_of(state)
@@ -421,7 +446,16 @@ class Dialogue:
         )
         self._messages.append(message)
         self._writing = Answer(
-            run_id, conversation_id, message, RunId(random_id()), label, chain, options, self._clock.now_s()
+            run_id,
+            conversation_id,
+            message,
+            RunId(random_id()),
+            label,
+            chain,
+            options,
+            self._clock.now_s(),
+            None,
+            origin,
         )
         self._post_thread()
 
@@ -433,20 +467,7 @@ class Dialogue:
         model_path = self._engine.state.model_path or None
         now = self._clock.utc()
         self._new_draft = ""
-        self._conversation = ConversationRow(
-            id=conversation_id,
-            title=title_of(first_words),
-            title_is_manual=False,
-            created_utc=now,
-            updated_utc=now,
-            folder=None,
-            system_prompt=system_prompt,
-            model_path=model_path,
-            pinned=False,
-            deleted_utc=None,
-            draft="",
-            head_id=None,
-        )
+        self._conversation = new_conversation(conversation_id, first_words, system_prompt, model_path, now)
         self._in_store(
             lambda store: store.conversations.create(
                 system_prompt=system_prompt, model_path=model_path, conversation_id=conversation_id
@@ -493,6 +514,7 @@ class Dialogue:
         result: RunResult,
         stats: RunStats | None,
         trouble: Trouble | None = None,
+        tokens: tuple[int, ...] | None = None,
     ) -> None:
         self._save_text(force=True)
         self._writing = None
@@ -505,7 +527,7 @@ class Dialogue:
             store.messages.finish(
                 message.id, state, content=message.text, thinking=message.thinking, thinking_s=message.thinking_s
             )
-            store.runs.finish(run_id, result)
+            store.runs.finish(run_id, result, tokens)
 
         self._in_store(finish, title="Saving the answer")
         self._bus.post(MessageFinished(message))
@@ -521,20 +543,6 @@ class Dialogue:
             result = run_result(FinishReason.CANCELLED, None, writing.started, None)
             self._finish(writing, MessageState.STOPPED, result, None)
         self._writing = None
-
-    def _recipe(self, writing: Answer, started: RunStarted) -> RunRecipe:
-        state = self._engine.state
-        return RunRecipe(
-            model_path=state.model_path,
-            model_label=writing.label,
-            model_fingerprint=state.facts.fingerprint if state.facts else "",
-            engine_build=f"{state.engine}; {state.build}",
-            template_hash=started.template_hash,
-            chain=_json(writing.chain.to_wire()),
-            limits=_json(dict(writing.options)),
-            load_options=_json(dict(self._engine.load_options)),
-            seed=started.seed,
-        )
 
     def _load(self, conversation_id: ConversationId) -> None:
         self._n_views += 1
@@ -580,7 +588,3 @@ def wire_chain(chain: Chain) -> tuple[ChainLink, ...]:
 def model_label_of(state: EngineState) -> str:
     """The loaded model's name on screen."""
     return model_label(Path(state.model_path)) if state.model_path else ""
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()

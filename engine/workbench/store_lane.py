@@ -28,8 +28,12 @@ class StoreLane:
         *,
         then: Callable[[Any], None] | None = None,
         title: str = "Saving",
+        failed: Callable[[Trouble], None] | None = None,
     ) -> None:
-        """Do `work` with the store; `then` takes its result on the pumping thread. Closing waits for it."""
+        """Do `work` with the store; `then` takes its result on the pumping thread. Closing waits for it.
+
+        `failed` takes the trouble of work that may well go wrong; without it, trouble is posted as `TroubleShown`.
+        """
 
         def run(_task: Task) -> object:
             return work(self._opened())
@@ -39,13 +43,13 @@ class StoreLane:
             if then is not None:
                 then(result)
 
-        def failed(trouble: Trouble) -> None:
+        def tell(trouble: Trouble) -> None:
             # A full disk refuses every batch of text; it is told once, and again when it was better in between.
             if self._trouble is None or self._trouble.what != trouble.what:
                 self._bus.post(TroubleShown(trouble))
             self._trouble = trouble
 
-        self._jobs.run(run, title=title, lane="store", then=done, failed=failed, must_finish=True)
+        self._jobs.run(run, title=title, lane="store", then=done, failed=failed or tell, must_finish=True)
 
     def _opened(self) -> Store:
         """The store; on its lane. Where the file cannot be used, one that ends with the program, and a notice."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from engine.base.errors import Trouble
-from engine.store import Store
-from engine.store.rows import ConversationId, ConversationRow, MessageId, MessageRow, RunResult, RunRow
-from engine.wire.messages import FinishReason, RunStarted, RunStats
+from engine.store import Store, random_id
+from engine.store.conversations import title_of
+from engine.store.rows import ConversationId, ConversationRow, MessageId, MessageRow, MessageState, RunResult, RunRow
+from engine.wire.messages import ChainChange, FinishReason, RunStarted, RunStats
 from engine.workbench.events import Figures, ThreadMessage
+from engine.workbench.recipe import json_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,46 @@ def read_conversation(store: Store, conversation_id: ConversationId) -> StoredCo
     return StoredConversation(store.conversations.get(conversation_id), thread, places, runs)
 
 
+def new_conversation(
+    conversation_id: ConversationId, first_words: str, system_prompt: str, model_path: str | None, now: datetime
+) -> ConversationRow:
+    """A conversation as it is shown before the store has it."""
+    return ConversationRow(
+        id=conversation_id,
+        title=title_of(first_words),
+        title_is_manual=False,
+        created_utc=now,
+        updated_utc=now,
+        folder=None,
+        system_prompt=system_prompt,
+        model_path=model_path,
+        pinned=False,
+        deleted_utc=None,
+        draft="",
+        head_id=None,
+    )
+
+
+def sibling_of(old: ThreadMessage, text: str) -> ThreadMessage:
+    """Another text in a message's place, as its newest alternative."""
+    count = old.sibling_count
+    return ThreadMessage(
+        MessageId(random_id()),
+        old.parent_id,
+        old.role,
+        text,
+        MessageState.COMPLETE,
+        sibling_index=count,
+        sibling_count=count + 1,
+    )
+
+
 def run_result(
-    reason: FinishReason | None, stats: RunStats | None, started: RunStarted | None, trouble: Trouble | None
+    reason: FinishReason | None,
+    stats: RunStats | None,
+    started: RunStarted | None,
+    trouble: Trouble | None,
+    changes: tuple[ChainChange, ...] = (),
 ) -> RunResult:
     """How a run ended, as it is stored; what is not known stays None."""
     return RunResult(
@@ -51,6 +92,7 @@ def run_result(
         prefill_s=stats.prefill_s if stats else None,
         decode_s=stats.decode_s if stats else None,
         trouble=trouble,
+        chain_changes=json_text(changes) if changes else None,
     )
 
 
@@ -82,5 +124,6 @@ def _figures(run: RunRow) -> Figures:
             prefill_s=result.prefill_s or 0.0,
             first_token_s=result.first_token_s,
             decode_s=result.decode_s or 0.0,
+            n_begun=run.recipe.n_begun,
         )
     return Figures(run.recipe.model_label, stats, run.recipe.seed, result.finish_reason, result.n_dropped_messages or 0)

@@ -30,7 +30,7 @@ from engine.runtime.dry_run import plan_load
 from engine.runtime.supervisor import EngineState, Supervisor
 from engine.sampling.chain import Chain
 from engine.settings import SETTINGS, Settings, read_settings, write_settings
-from engine.store.rows import RunRow
+from engine.store.rows import MessageId, RunId, RunRow
 from engine.wire.load_options import LOAD_OPTIONS
 from engine.wire.messages import (
     Bench,
@@ -59,12 +59,16 @@ from engine.workbench.events import (
 )
 from engine.workbench.laboratory import Laboratory
 from engine.workbench.planner import Planner, too_big
+from engine.workbench.records import Records
 from engine.workbench.store_lane import StoreLane
 
 if TYPE_CHECKING:
     from engine.hardware.recorder import Recorder
     from engine.models.library import LibraryEntry
+    from engine.workbench.branching import AnswerTokens, Forks
     from engine.workbench.monitor import Monitor
+    from engine.workbench.records import Compared
+    from engine.workbench.replay import Progress, Replayed
 
 BEAT_S = 0.25
 KEPT_DELETED = timedelta(days=30)
@@ -80,6 +84,7 @@ class Workbench:
         paths: where everything is kept.
         dialogue: the conversation that is open.
         lab: the decoding laboratory.
+        records: stored answers: their tokens, the tree of their forks, replay, two of them side by side.
         chain, load_options, run_options: what the next answer and the next load will use.
         considered: the model that somebody wants to see on the Memory page.
         predicted, measured: the ledgers of the model that is loaded or about to be.
@@ -112,6 +117,7 @@ class Workbench:
         self._planner = Planner(self.jobs, lambda: self.supervisor.state)
         self._in_store = StoreLane(paths.database, self.bus, self.jobs, self._clock)
         self.dialogue = Dialogue(self.bus, self.supervisor, self._in_store, self._clock)
+        self.records = Records(self.bus, self.supervisor, self._in_store)
         self.recorder: Recorder | None = None
         self._monitor: Monitor | None = None
         self._opening: tuple[Path, dict[str, Value]] | None = None
@@ -356,6 +362,44 @@ class Workbench:
     def edit_message(self, message_id: Any, text: str) -> None:
         """Say something else in this message's place."""
         self.dialogue.edit(message_id, text, self.chain, RUN_OPTIONS.changed(self.run_options))
+
+    def fork_answer(self, message_id: MessageId, position: int, token_id: int) -> None:
+        """An answer beside this one that keeps its first `position` tokens and has `token_id` next; see `Dialogue.fork`."""
+        self.dialogue.fork(message_id, position, token_id, self.chain, RUN_OPTIONS.changed(self.run_options))
+
+    def continue_answer(self, message_id: MessageId) -> None:
+        """An answer beside this one that keeps all its tokens and goes on; it was stopped, or its length was."""
+        self.dialogue.go_on(message_id, self.chain, RUN_OPTIONS.changed(self.run_options))
+
+    def forks(self, message_id: MessageId, then: Callable[[Forks], None]) -> None:
+        """All answers to the question that this message answers, as a tree of forks."""
+        self.records.forks(message_id, then)
+
+    def answer_tokens(
+        self, message_id: MessageId, then: Callable[[AnswerTokens], None], failed: Callable[[Trouble], None]
+    ) -> None:
+        """The tokens of an answer and what chose them; `failed` says why there are none."""
+        self.records.answer_tokens(message_id, then, failed)
+
+    def replay(
+        self,
+        run_id: RunId,
+        then: Callable[[Replayed], None],
+        failed: Callable[[Trouble], None],
+        progress: Progress | None = None,
+    ) -> None:
+        """Write a stored run again with the loaded model and tell where, and why, it differs; see `Records.replay`."""
+        self.records.replay(run_id, then, failed, progress)
+
+    def compare(
+        self,
+        first_id: MessageId,
+        second_id: MessageId,
+        then: Callable[[Compared], None],
+        failed: Callable[[Trouble], None],
+    ) -> None:
+        """Two answers side by side; see `Records.compare`."""
+        self.records.compare(first_id, second_id, then, failed)
 
     def tokenize(
         self,

@@ -73,7 +73,7 @@ from engine.worker.capture import Place
 from engine.worker.columns import sample_many
 from engine.worker.control import Control
 from engine.worker.drawing import draw
-from engine.worker.prompting import Prepared, prepare
+from engine.worker.prompting import Prepared, prepare, spelled
 from engine.worker.scoring import score
 from engine.worker.session import Aborted, LoadCancelled, Session, open_session, refuse_other_kinds
 from engine.worker.writing import chain_of, draw_seed, write_answer
@@ -278,6 +278,9 @@ class Worker:
 
     def _tokenize(self, command: Tokenize) -> None:
         vocab = self._loaded().vocab
+        if command.tokens:
+            self._emit(Tokenized(command.request_id, tuple(spelled(command.tokens, vocab))))
+            return
         ids = vocab.tokenize(command.text, add_special=command.add_special, parse_special=command.parse_special)
         tokens: list[TokenInfo] = []
         place = 0

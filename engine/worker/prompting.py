@@ -6,7 +6,7 @@ the net: should it find a way to hang, it hangs a process that can be killed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,7 +15,7 @@ from engine.chat.context import fit_rendered, overflow_trouble
 from engine.chat.parts import Role, Turn
 from engine.chat.stream import opens_thinking
 from engine.chat.template import Templates, choose, starts_with_bos
-from engine.wire.messages import ModelFacts, Prompt
+from engine.wire.messages import ModelFacts, Prompt, TokenInfo
 from engine.worker.binding import Vocabulary
 
 
@@ -59,8 +59,8 @@ def prepare(
         n_reserve: tokens to keep free for the answer when the oldest messages may be left out.
 
     Raises:
-        KnownError: the template fails, the prompt is empty, has tokens that the model does not know, or does not fit in
-            the context.
+        KnownError: the template fails, the prompt is empty, a token is not the model's, or it does not fit in the
+            context.
     """
     if prompt.tokens:
         prepared = _of_tokens(prompt, vocab)
@@ -78,14 +78,32 @@ def prepare(
     return prepared
 
 
-def _of_tokens(prompt: Prompt, vocab: Vocabulary) -> Prepared:
-    unknown = [each for each in prompt.tokens if not 0 <= each < vocab.n_vocab]
-    if unknown:
+def spelled(tokens: Sequence[int], vocab: Vocabulary) -> Iterator[TokenInfo]:
+    """What these tokens stand for, control tokens by their spelling; places are those in their joined bytes.
+
+    Raises:
+        KnownError: one is not the model's.
+    """
+    _need_known(tokens, vocab)
+    place = 0
+    for each in tokens:
+        piece = vocab.piece(each, special=True)
+        yield TokenInfo(each, piece, place, place + len(piece), vocab.is_control(each))
+        place += len(piece)
+
+
+def _need_known(tokens: Sequence[int], vocab: Vocabulary) -> None:
+    stranger = next((each for each in tokens if not 0 <= each < vocab.n_vocab), None)
+    if stranger is not None:
         raise KnownError(
-            "The prompt names a token that this model does not have",
-            value=f"token {unknown[0]}, the model has {vocab.n_vocab:,}",
-            next_step="load the model that the tokens were made with",
+            "The loaded model has no such token",
+            value=f"{stranger}; its vocabulary has {vocab.n_vocab:,}",
+            next_step="load the model that the tokens come from",
         )
+
+
+def _of_tokens(prompt: Prompt, vocab: Vocabulary) -> Prepared:
+    _need_known(prompt.tokens, vocab)
     text = b"".join(vocab.piece(each, special=True) for each in prompt.tokens).decode(errors="replace")
     return Prepared(text, prompt.tokens, "", "", (), (), 0, opens_thinking(text))
 

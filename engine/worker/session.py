@@ -20,9 +20,11 @@ import psutil
 from engine.base.errors import KnownError, Remedy, RemedyKind
 from engine.base.fields import Value
 from engine.gguf.card import Card, ModelKind
-from engine.wire.messages import BufferUse, MemoryUse, ModelFacts
+from engine.wire.messages import BufferUse, MemoryUse, ModelFacts, Portion
 from engine.worker.binding import AbortFlag, Ggml, NativeLog, SamplerChain, Vocabulary, context_params, model_params
 from engine.worker.breakdown import read_breakdown
+from engine.worker.calls import Calls, each_call
+from engine.worker.fingerprint import fingerprint
 
 DECODE_OK, DECODE_NO_ROOM, DECODE_ABORTED = 0, 1, 2
 
@@ -75,6 +77,7 @@ class Session:
         self._model, self._context, self._params = model, context, params
         self.vocab, self.facts, self.memory, self.abort = vocab, facts, memory, abort
         self.cached: list[int] = []
+        self._calls = Calls()
         self.n_steps = 0
         self._memory_handle = llama.llama_get_memory(context)
         self._n_batch: int = llama.llama_n_batch(context)
@@ -100,6 +103,43 @@ class Session:
         At least the last token is always left to compute, since its logits are wanted.
         """
         return self._roll_back(self._n_shared(tokens))
+
+    def portions(self, n_tokens: int) -> tuple[Portion, ...]:
+        """How the first `n_tokens` of the cache were computed; () where it is not known."""
+        return self._calls.portions(n_tokens) if self._calls.n_tokens == len(self.cached) else ()
+
+    def repeat(
+        self, tokens: Sequence[int], portions: Sequence[Portion], on_progress: Callable[[int, int], None]
+    ) -> None:
+        """Compute the first tokens from an empty cache in the portions of an earlier run, for the same bits.
+
+        Where a call computed more tokens than were kept, others fill it up: what they are changes nothing before them.
+
+        Args:
+            tokens: the whole prompt; the portions may not reach beyond it.
+            on_progress: takes the computed and the total number of tokens, between calls of the engine.
+
+        Raises:
+            Aborted: the abort flag was set; the cache holds what was computed until then.
+        """
+        self.forget()
+        for n_kept, n_computed in each_call(portions):
+            if self.abort.is_set():
+                raise Aborted
+            start = len(self.cached)
+            n_call = min(n_computed, self._n_batch, self.n_ctx - start)
+            part = [*tokens[start : start + n_kept]]
+            if n_kept == 1 == n_call and part:
+                self.decode_one(part[0])
+            elif len(part) == n_kept <= n_call:
+                filled = [*part, *(part[-1:] * (n_call - n_kept))]
+                self._batch_tokens[:n_call] = filled
+                self._decode(llama.llama_batch_get_one(self._batch_tokens, n_call), filled)
+                if n_call > n_kept:
+                    self._cut(start + n_kept)
+            else:
+                return  # another batch size or a shorter context: it cannot be the same, so it is computed as usual
+            on_progress(len(self.cached), len(tokens))
 
     def prefill(self, tokens: Sequence[int], on_progress: Callable[[int, int], None]) -> None:
         """After `begin`: compute the rest of the prompt, so that the logits of its last token can be read.
@@ -128,6 +168,7 @@ class Session:
         if status != DECODE_OK:
             self._failed(status)
         self.cached.append(token)
+        self._calls.add(1)
         self.n_steps += 1
 
     def sample(self, chain: SamplerChain) -> int:
@@ -146,6 +187,7 @@ class Session:
         """Empty the cache."""
         llama.llama_memory_clear(self._memory_handle, False)
         self.cached.clear()
+        self._calls.clear()
 
     def close(self) -> None:
         """Free the context, then the model."""
@@ -172,17 +214,22 @@ class Session:
             oldest: int = llama.llama_memory_seq_pos_min(self._memory_handle, 0)
             if oldest > max(0, n_keep - window):
                 n_keep = 0
+        self._cut(n_keep)
+        return len(self.cached)
+
+    def _cut(self, n_keep: int) -> None:
         if n_keep and llama.llama_memory_seq_rm(self._memory_handle, 0, n_keep, -1):
             del self.cached[n_keep:]
+            self._calls.cut(n_keep)
         else:
             self.forget()
-        return len(self.cached)
 
     def _decode(self, batch: Any, tokens: Sequence[int]) -> None:
         status = llama.llama_decode(self._context, batch)
         if status != DECODE_OK:
             self._failed(status)
         self.cached.extend(tokens)
+        self._calls.add(len(tokens))
         self.n_steps += 1
 
     def _failed(self, status: int) -> None:
@@ -422,11 +469,6 @@ def _facts(
         devices=devices or ("CPU",),
         fingerprint=fingerprint(path, card),
     )
-
-
-def fingerprint(path: Path, card: Card) -> str:
-    """Tells one model file from another without reading its weights: size and the header's facts, not the path."""
-    return f"{card.architecture}:{card.weights_bytes}:{path.stat().st_size}"
 
 
 def _flash_attention(asked: str, log_lines: Sequence[str] | Any) -> bool | None:

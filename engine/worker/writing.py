@@ -6,16 +6,20 @@ hundreds of frames a second.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
+from engine.base.errors import KnownError
+from engine.chat.context import overflow_trouble
 from engine.chat.stream import StopMatcher
 from engine.chat.template import Templates
 from engine.sampling.chain import HIGHEST_SEED, Chain
 from engine.wire.messages import (
+    ChainChange,
     ChainLink,
     Event,
     FinishReason,
@@ -29,7 +33,7 @@ from engine.wire.messages import (
 from engine.wire.run_options import RUN_OPTIONS
 from engine.worker.bench import CONTENDED_BELOW, CpuShare
 from engine.worker.binding import SamplerChain
-from engine.worker.prompting import prepare
+from engine.worker.prompting import prepare, spelled
 from engine.worker.session import Aborted, Session
 
 BUNDLE_S = 0.03
@@ -93,13 +97,21 @@ def write_answer(
         n_reserve=max(1, min(limit, session.n_ctx // 4)),
         now=lambda: datetime.now(UTC),
     )
+    n_prompt = len(prepared.tokens)
+    history = [*prepared.tokens, *_begun(command.begun, n_prompt, session)]
+    planned = {each.n_written: each.chain for each in command.changes}
     rendered_s = time.monotonic()
     had_other_tokens = bool(session.cached)
-    n_reused = session.begin(prepared.tokens)
+    report = _Progress(command.run_id, emit)
+    if command.portions is not None:
+        had_other_tokens = False
+        with contextlib.suppress(Aborted):  # told below, when the run has begun
+            session.repeat(history, command.portions, report)
+    n_reused = session.begin(history)
     emit(
         RunStarted(
             run_id=command.run_id,
-            n_prompt=len(prepared.tokens),
+            n_prompt=n_prompt,
             n_reused=n_reused,
             seed=seed,
             n_dropped_messages=prepared.n_dropped,
@@ -107,32 +119,43 @@ def write_answer(
             warnings=prepared.warnings,
             starts_in_thinking=prepared.starts_in_thinking,
             no_roll_back=had_other_tokens and n_reused == 0 and not session.facts.can_roll_back,
+            prompt_tokens=prepared.tokens,
+            portions=session.portions(n_reused),
+            stops=prepared.stops,
+            begun_piece=session.vocab.piece(command.begun[-1], special=True) if command.begun else b"",
         )
     )
     stops = options["stop"]
     banned = session.vocab.ends() if options["ignore_eos"] else []
     writer = _Writer(command.run_id, (*(stops if isinstance(stops, tuple) else ()), *prepared.stops), emit)
+    changes: list[ChainChange] = []
     prefill_s = 0.0
     share: CpuShare | None = None
     reason, stop_text, native = FinishReason.CANCELLED, "", None
     try:
-        session.prefill(prepared.tokens, lambda done, total: emit(PrefillProgress(command.run_id, done, total)))
+        stop_text = writer.begin([session.vocab.piece(each) for each in command.begun], n_reused)
+        ended = _end_of_begun(command.begun, session, stop_text, limit, bool(banned))
+        del history[n_prompt + writer.n_completion :]  # chosen tokens beyond a stop text are not the answer's
+        if ended is None:
+            session.prefill(history, report)
         prefill_s = time.monotonic() - rendered_s
-        history = list(prepared.tokens)
-        native = _native(chain, seed, history, session, banned)
         share = CpuShare(session.facts.n_threads)
-        while True:
+        if ended is None:
+            native = _native(chain, seed, history, session, banned)
+        else:
+            reason = ended
+        while native is not None:
             if control.is_cancelled():
                 break
-            if limit == 0:
+            if writer.n_completion >= limit:
                 reason = FinishReason.LENGTH
                 break
             control.answer_peeks(session, history, seed)
             token = session.sample(native)
+            history.append(token)
             if session.vocab.is_end(token) and not banned:
                 reason = FinishReason.STOP
                 break
-            history.append(token)
             stop_text = writer.add(session.vocab.piece(token), len(session.cached) + 1)
             if stop_text:
                 reason = FinishReason.STOP
@@ -143,11 +166,12 @@ def write_answer(
             if len(session.cached) + 1 >= session.n_ctx:
                 reason = FinishReason.CONTEXT
                 break
-            links = control.take_chain()
+            links = control.take_chain() or planned.get(writer.n_completion)
             if links is not None:
                 native.close()
                 chain = chain_of(links)
                 native = _native(chain, (seed + writer.n_completion) % HIGHEST_SEED, history, session, banned)
+                changes.append(ChainChange(writer.n_completion, links))
             session.decode_one(token)
     except Aborted:
         reason = FinishReason.CANCELLED
@@ -157,7 +181,7 @@ def write_answer(
         writer.flush(len(session.cached))
     cpu_share = share.read() if share is not None and session.facts.devices == ("CPU",) else None
     stats = RunStats(
-        n_prompt=len(prepared.tokens),
+        n_prompt=n_prompt,
         n_reused=n_reused,
         n_completion=writer.n_completion,
         render_s=rendered_s - received_s,
@@ -166,8 +190,37 @@ def write_answer(
         decode_s=writer.last_s - writer.first_s if writer.first_s is not None else 0.0,
         cpu_share=cpu_share,
         contended=cpu_share is not None and cpu_share < CONTENDED_BELOW,
+        n_begun=min(len(command.begun), writer.n_completion),
     )
-    emit(RunDone(command.run_id, reason, stats, stop_text))
+    emit(RunDone(command.run_id, reason, stats, stop_text, tuple(history[n_prompt:]), tuple(changes)))
+
+
+def _begun(begun: tuple[int, ...], n_prompt: int, session: Session) -> tuple[int, ...]:
+    """The tokens that the answer begins with, if they are the model's and leave room for one more."""
+    list(spelled(begun, session.vocab))
+    if begun and n_prompt + len(begun) >= session.n_ctx:
+        trained = session.facts.n_ctx_train or None
+        raise KnownError.of(overflow_trouble(n_prompt + len(begun), session.n_ctx, trained, False, 1))
+    return begun
+
+
+def _end_of_begun(
+    begun: tuple[int, ...], session: Session, stop_text: str, limit: int, goes_on: bool
+) -> FinishReason | None:
+    """Why an answer ends with the tokens that it was begun with; None when the model is to go on."""
+    if stop_text or (begun and session.vocab.is_end(begun[-1]) and not goes_on):
+        return FinishReason.STOP
+    return FinishReason.LENGTH if begun and len(begun) >= limit else None
+
+
+class _Progress:
+    """Tells how much of the prompt is computed."""
+
+    def __init__(self, run_id: int, emit: Callable[[Event], None]) -> None:
+        self._run_id, self._emit = run_id, emit
+
+    def __call__(self, n_done: int, n_total: int) -> None:
+        self._emit(PrefillProgress(self._run_id, n_done, n_total))
 
 
 class _Writer:
@@ -181,6 +234,20 @@ class _Writer:
         self.n_completion = 0
         self.first_s: float | None = None
         self.last_s = 0.0
+
+    def begin(self, pieces: Sequence[bytes], n_past: int) -> str:
+        """Take the tokens that somebody chose and send their text at once; returns the stop text in it, or ""."""
+        stopped = ""
+        for piece in pieces:
+            self.n_completion += 1
+            step = self._matcher.feed(piece)
+            self._waiting += step.emit
+            if step.stopped:
+                stopped = step.stopped
+                break
+        if self._waiting:
+            self._send(n_past, time.monotonic())
+        return stopped
 
     def add(self, piece: bytes, n_past: int) -> str:
         """Take a token's bytes; returns the stop text that ended the answer, or ""."""

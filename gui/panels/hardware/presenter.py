@@ -332,6 +332,7 @@ def run_of(row: RunRow) -> Run:
             result.prefill_s or 0.0,
             result.first_token_s,
             result.decode_s or 0.0,
+            n_begun=row.recipe.n_begun,
         )
     return Run(
         row.started_utc,
