@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from gui.panels.lab import compare_words as words
-from gui.panels.lab.presenter.comparison import AnswerChoice, ComparePage
+from gui.panels.lab.presenter.comparison import AnswerChoice, ComparePage, Doing
 from gui.panels.lab.presenter.prompt import EngineView
 from gui.theme import Theme, set_kind
 from gui.widgets.choice_field import CalmComboBox
@@ -64,12 +64,13 @@ class CompareInputs(QWidget):
                 for each in page.answers:
                     box.addItem(words.answer_text(each))
                     box.setItemData(box.count() - 1, words.answer_tip(each), Qt.ItemDataRole.ToolTipRole)
+        is_doing = page.doing is not Doing.NOTHING
         for box, at, facts in (
             (self.first, page.first, self.first_facts),
             (self.second, page.second, self.second_facts),
         ):
             box.setCurrentIndex(at)
-            box.setEnabled(bool(page.answers) and not page.doing)
+            box.setEnabled(bool(page.answers) and not is_doing)
             chosen = page.answers[at] if 0 <= at < len(page.answers) else None
             facts.setText(words.answer_facts(chosen) if chosen is not None else "")
             facts.setVisible(chosen is not None)
@@ -81,9 +82,9 @@ class CompareInputs(QWidget):
         self._show_buttons()
 
     def _show_buttons(self) -> None:
-        page = self._page
-        self.swap.setEnabled(page.first >= 0 and page.second >= 0 and not page.doing)
-        self.replay.setEnabled(page.first >= 0 and not page.doing and self._engine.is_ready)
+        page, is_idle = self._page, self._page.doing is Doing.NOTHING
+        self.swap.setEnabled(page.chosen is not None and is_idle)
+        self.replay.setEnabled(page.first >= 0 and is_idle and self._engine.is_ready)
         tip = "" if self._engine.has_model else self.tr("A replay needs the model that wrote the answer: load it first")
         self.replay.setToolTip(tip)
 

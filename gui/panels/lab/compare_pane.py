@@ -6,9 +6,9 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from engine.workbench.comparison import Part
 from gui.panels.lab import compare_words as words
-from gui.panels.lab.presenter.comparison import ComparePage, Comparison, Outcome
-from gui.panels.lab.presenter.text_diff import Side
+from gui.panels.lab.presenter.comparison import ComparePage, Comparison, Doing, Outcome
 from gui.theme import Theme, set_kind
 from gui.widgets.busy import Busy
 from gui.widgets.diff_text import DiffText, Mark
@@ -17,7 +17,7 @@ from gui.widgets.value_table import Column, ValueTable
 
 SIDE_BY_SIDE = 640
 """From this width on the two distributions stand beside each other, in logical pixels."""
-MARKS = {Side.BOTH: Mark.PLAIN, Side.FIRST: Mark.STRUCK, Side.SECOND: Mark.UNDERLINED}
+MARKS = {Part.BOTH: Mark.PLAIN, Part.FIRST: Mark.STRUCK, Part.SECOND: Mark.UNDERLINED}
 
 
 class ComparePane(QWidget):
@@ -64,8 +64,9 @@ class ComparePane(QWidget):
 
     def show_page(self, page: ComparePage) -> None:
         """Show what came, and what goes on."""
-        self.busy.setVisible(bool(page.doing))
-        if page.doing:
+        is_doing = page.doing is not Doing.NOTHING
+        self.busy.setVisible(is_doing)
+        if is_doing:
             self.busy.set_progress(page.fraction, words.doing_text(page))
         comparison = page.comparison
         self._body.setVisible(comparison is not None)
@@ -93,8 +94,9 @@ class ComparePane(QWidget):
         first, second = words.side_names(comparison)
         self.legend.set_pieces([(Mark.STRUCK, first), (Mark.PLAIN, "   "), (Mark.UNDERLINED, second)])
         is_other = comparison.outcome is Outcome.DIFFERENT
+        self._text_box.setVisible(bool(comparison.words))
         self.legend.setVisible(is_other)
-        self.text.set_pieces([(MARKS[each.side], each.text) for each in comparison.pieces])
+        self.text.set_pieces([(MARKS[each.part], each.text) for each in comparison.words])
         parting = comparison.parting
         self._parting_box.setVisible(parting is not None)
         if parting is None:
@@ -140,6 +142,13 @@ class ComparePane(QWidget):
         parting.addWidget(_heading(self.tr("First token that differs")))
         parting.addWidget(self.parting)
         parting.addLayout(self._tables)
+        self._text_box = QWidget()
+        text = QVBoxLayout(self._text_box)
+        text.setContentsMargins(0, Theme.SPACE[1], 0, 0)
+        text.setSpacing(Theme.SPACE[1])
+        text.addWidget(_heading(self.tr("Text")))
+        text.addWidget(self.legend)
+        text.addWidget(card)
         self._body = QWidget()
         body = QVBoxLayout(self._body)
         body.setContentsMargins(0, 0, 0, 0)
@@ -147,10 +156,7 @@ class ComparePane(QWidget):
         body.addLayout(setup_head)
         body.addWidget(self.setup)
         body.addWidget(self.same_setup)
-        body.addSpacing(Theme.SPACE[1])
-        body.addWidget(_heading(self.tr("Text")))
-        body.addWidget(self.legend)
-        body.addWidget(card)
+        body.addWidget(self._text_box)
         body.addWidget(self._parting_box)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from PySide6.QtCore import QCoreApplication, QDateTime, QLocale
 
+from engine.workbench.comparison import Difference
 from gui.model_name import spoken_name
-from gui.panels.lab.presenter.comparison import (
-    AnswerChoice,
-    ComparePage,
-    Comparison,
-    Outcome,
-    Parting,
-    SetupRow,
-    TokenRow,
-)
+from gui.panels.lab.presenter.comparison import AnswerChoice, ComparePage, Comparison, Doing, Outcome, Parting, TokenRow
 from gui.panels.lab.words import DASH, DOT, piece_text
 from gui.widgets.quantities import count_text, tokens_text
 from gui.widgets.value_table import Cell
@@ -55,7 +48,7 @@ def answer_facts(answer: AnswerChoice) -> str:
 
 def doing_text(page: ComparePage) -> str:
     """What goes on."""
-    if page.doing == "replay":
+    if page.doing is Doing.REPLAYING:
         return _tr("Writing the answer again")
     return _tr("Comparing")
 
@@ -75,12 +68,19 @@ def comparison_title(comparison: Comparison) -> str:
 
 
 def comparison_caption(comparison: Comparison) -> str:
-    """What was compared."""
-    if comparison.n_tokens is None:
-        return ""
-    if comparison.is_replay:
-        return _tr("{tokens} were written again.").format(tokens=tokens_text(comparison.n_tokens))
-    return _tr("{tokens} compared.").format(tokens=tokens_text(comparison.n_tokens))
+    """What was compared, and what else has to be known of it."""
+    parts = []
+    if comparison.n_tokens is not None and comparison.is_replay:
+        parts.append(_tr("The stored answer has {tokens}.").format(tokens=tokens_text(comparison.n_tokens)))
+        if comparison.outcome is Outcome.DIFFERENT:
+            parts.append(
+                _tr("What differs below may be the reason.")
+                if comparison.setup
+                else _tr("Nothing of the set-up differs: the engine does not compute the same twice here.")
+            )
+    if comparison.same_prompt is False:
+        parts.append(_tr("They answer different prompts."))
+    return " ".join(parts)
 
 
 def side_names(comparison: Comparison) -> tuple[str, str]:
@@ -97,9 +97,9 @@ def setup_titles(*, is_replay: bool = False) -> tuple[str, str, str]:
     return _tr("Parameter"), _tr("First"), _tr("Second")
 
 
-def setup_cells(row: SetupRow) -> tuple[Cell, ...]:
+def setup_cells(row: Difference) -> tuple[Cell, ...]:
     """A parameter that is not the same."""
-    return Cell(row.name), Cell(row.first or DASH), Cell(row.second or DASH)
+    return Cell(row.what), Cell(row.first or DASH), Cell(row.second or DASH)
 
 
 def parting_text(comparison: Comparison, parting: Parting) -> str:
@@ -113,7 +113,10 @@ def parting_text(comparison: Comparison, parting: Parting) -> str:
         first=first,
         second=second,
     )
-    return f"{said} {parting.note}" if parting.note else said
+    if parting.has_model:
+        return said
+    missing = _tr("What else might have come there is told by the model that wrote both: load it and compare again.")
+    return f"{said} {missing}" if parting.first_piece is not None or parting.second_piece is not None else missing
 
 
 def token_titles() -> tuple[str, ...]:

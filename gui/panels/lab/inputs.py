@@ -48,7 +48,7 @@ class InputsColumn(QFrame):
         super().__init__(parent)
         self._theme, self._icons = theme, icons
         self._engine = EngineView()
-        self._is_mine = False
+        self._is_mine = self._can_compare = False
         set_kind(self, "column")
         self.tabs = QTabBar()
         self.tabs.setAccessibleName(self.tr("Parts of the Lab"))
@@ -104,9 +104,9 @@ class InputsColumn(QFrame):
     def show_chain(self, chain: Chain) -> None:
         self.chain.setText(words.chain_text(chain))
 
-    def show_engine(self, engine: EngineView, *, is_mine: bool) -> None:
-        """What the button can do. `is_mine`: what goes on was begun here."""
-        self._engine, self._is_mine = engine, is_mine
+    def show_engine(self, engine: EngineView, *, is_mine: bool, can_compare: bool) -> None:
+        """What the button can do. `is_mine`: what goes on was begun here; `can_compare`: two answers are chosen."""
+        self._engine, self._is_mine, self._can_compare = engine, is_mine, can_compare
         is_stop = is_mine and engine.is_busy
         if is_stop:
             text = self.tr("Stop now") if engine.can_force else self.tr("Stop")
@@ -115,18 +115,23 @@ class InputsColumn(QFrame):
             set_kind(self.button, "")
             self._icons.bind(self.button, "stop", "text1", 16)
         else:
-            text = self.tr("Draw") if self.tab is Tab.DRAWS else self.tr("Run")
+            text = {Tab.SAMPLES: self.tr("Run"), Tab.DRAWS: self.tr("Draw"), Tab.COMPARE: self.tr("Compare")}[self.tab]
             set_kind(self.button, "primary")
             self._icons.bind(self.button, "play", "on_accent", 16)
         self.button.setText(text)
         self.button.setAccessibleName(text)
-        self.button.setEnabled(is_stop or engine.is_ready)
-        self.button.setToolTip(self._why_not(engine) if not is_stop else "")
+        self.button.setEnabled(is_stop or self.can_run)
+        self.button.setToolTip("" if is_stop or self.can_run else self._why_not(engine))
         self.keys.setText(keys_text(("Esc",)) if is_stop else keys_text((RUN_KEYS,)))
 
+    @property
+    def can_run(self) -> bool:
+        """Whether the shown tab can be run now."""
+        return self._can_compare if self.tab is Tab.COMPARE else self._engine.is_ready and not self._is_mine
+
     def _why_not(self, engine: EngineView) -> str:
-        if engine.is_ready:
-            return ""
+        if self.tab is Tab.COMPARE:
+            return self.tr("Choose two answers first")
         if engine.is_loading:
             return self.tr("A model is being loaded")
         return self.tr("The engine is busy with something else") if engine.is_busy else self.tr("No model is loaded")
@@ -147,8 +152,7 @@ class InputsColumn(QFrame):
         self.samples.setVisible(tab is Tab.SAMPLES)
         self.draws.setVisible(tab is Tab.DRAWS)
         self.compare.setVisible(tab is Tab.COMPARE)
-        self._foot.setVisible(tab is not Tab.COMPARE)
-        self.show_engine(self._engine, is_mine=self._is_mine)
+        self.show_engine(self._engine, is_mine=self._is_mine, can_compare=self._can_compare)
         self.tab_chosen.emit(int(tab))
 
     def _lay_out(self) -> None:
@@ -170,8 +174,7 @@ class InputsColumn(QFrame):
         area.setWidget(inner)
         area.viewport().setAutoFillBackground(False)
         inner.setAutoFillBackground(False)
-        self._foot = QWidget()
-        foot = QHBoxLayout(self._foot)
+        foot = QHBoxLayout()
         foot.setContentsMargins(18, 10, 18, 12)
         foot.setSpacing(Theme.SPACE[1])
         foot.addWidget(self.button)
@@ -187,5 +190,5 @@ class InputsColumn(QFrame):
         outer.setSpacing(0)
         outer.addLayout(head)
         outer.addWidget(area, 1)
-        outer.addWidget(self._foot)
+        outer.addLayout(foot)
         self.set_narrow(False)

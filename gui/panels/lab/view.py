@@ -15,8 +15,12 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedLayout, 
 from engine.base.errors import Trouble
 from engine.sampling.chain import Chain
 from gui.page import PanelContext
+from gui.panels.lab.compare_inputs import CompareInputs
+from gui.panels.lab.compare_pane import ComparePane
 from gui.panels.lab.draws_pane import DrawsPane
 from gui.panels.lab.inputs import InputsColumn, Tab
+from gui.panels.lab.presenter.compare import ComparePresenter
+from gui.panels.lab.presenter.comparison import ComparePage
 from gui.panels.lab.presenter.draws import DrawsPage, DrawsPresenter
 from gui.panels.lab.presenter.prompt import EngineView, LabPresenter, LabPrompt, PromptFault
 from gui.panels.lab.presenter.samples import SamplesPage, SamplesPresenter
@@ -37,7 +41,9 @@ class LabView(QWidget):
         self._engine = EngineView()
         theme, icons = context.theme, context.icons
         self.samples, self.draws = SamplesPane(theme, icons), DrawsPane(theme)
-        self.inputs = InputsColumn(theme, icons, QWidget())
+        self.compare = ComparePane(theme)
+        self.answers = CompareInputs(theme)
+        self.inputs = InputsColumn(theme, icons, self.answers)
         self.no_model = EmptyState(
             theme,
             self.tr(
@@ -63,18 +69,39 @@ class LabView(QWidget):
             button=self.tr("Try an example"),
             icon=lambda: icons.icon("lab", "text3", 32),
         )
+        self.no_answers = EmptyState(
+            theme,
+            self.tr(
+                "Two answers are laid beside each other here: what differs in the set-up, in the text, in the tokens."
+            ),
+            title=self.tr("No answer was written yet"),
+            button=self.tr("Go to Chat"),
+            icon=lambda: icons.icon("lab", "text3", 32),
+        )
+        self.no_comparison = EmptyState(
+            theme,
+            self.tr(
+                "Choose two answers on the left. What differs in the set-up, in the text and in the tokens stands here."
+            ),
+            title=self.tr("Two answers beside each other"),
+            button=self.tr("Compare the last two"),
+            icon=lambda: icons.icon("lab", "text3", 32),
+        )
         self._lay_out()
         self.presenter = LabPresenter(context.workbench, self)
         self.many = SamplesPresenter(context.workbench, _Samples(self))
         self.draw = DrawsPresenter(context.workbench, _Draws(self))
+        self.pair = ComparePresenter(context.workbench, _Compare(self))
         self._connect()
         self.presenter.start()
+        self.pair.read()
         self._show_place()
 
     # ---- the surface of the page's presenter
 
     def show_engine(self, engine: EngineView) -> None:
         self._engine = engine
+        self.answers.show_engine(engine)
         self._show_button()
         self._show_place()
 
@@ -93,6 +120,12 @@ class LabView(QWidget):
         self._show_button()
         self._show_place()
 
+    def show_comparison(self, page: ComparePage) -> None:
+        self.answers.show_page(page)
+        self.compare.show_page(page)
+        self._show_button()
+        self._show_place()
+
     def show_faults(self, prompt: PromptFault | None, fields: Mapping[str, str]) -> None:
         self.inputs.show_faults(prompt, fields)
 
@@ -103,7 +136,10 @@ class LabView(QWidget):
 
     def run(self) -> None:
         """Run the tab that is shown; nothing where it cannot be run or runs already."""
-        if not self._engine.is_ready or self.inputs.tab is Tab.COMPARE:
+        if not self.inputs.can_run:
+            return
+        if self.inputs.tab is Tab.COMPARE:
+            self.pair.compare()
             return
         self.inputs.take_typed()
         form, prompt = self.inputs.form, self.inputs.prompt.prompt()
@@ -116,8 +152,8 @@ class LabView(QWidget):
 
     def stop(self) -> None:
         """Stop what goes on."""
-        self.many.told_to_stop()
-        self.draw.told_to_stop()
+        for each in (self.many, self.draw, self.pair):
+            each.told_to_stop()
         self.presenter.stop()
 
     def show_tab(self, tab: Tab) -> None:
@@ -134,7 +170,7 @@ class LabView(QWidget):
 
     def close_panel(self) -> None:
         self.samples.stop()
-        for each in (self.presenter, self.many, self.draw):
+        for each in (self.presenter, self.many, self.draw, self.pair):
             each.close()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -151,18 +187,29 @@ class LabView(QWidget):
 
     def _show_place(self) -> None:
         """What stands on the right: the tab's results, or how to begin."""
-        if self.inputs.tab is Tab.DRAWS:
-            page, empty, area = self.draw.page.fit is not None or self.draw.is_running, self.no_draws, self._draws_area
-        else:
-            page, empty, area = bool(self.many.page.columns), self.no_samples, self._samples_area
-        if page:
+        needs_model = True
+        match self.inputs.tab:
+            case Tab.SAMPLES:
+                has_any, empty, area = bool(self.many.page.columns), self.no_samples, self._samples_area
+            case Tab.DRAWS:
+                has_any = self.draw.page.fit is not None or self.draw.is_running
+                empty, area = self.no_draws, self._draws_area
+            case Tab.COMPARE:
+                needs_model = False
+                has_any = self.pair.page.comparison is not None or self.pair.is_running
+                empty = self.no_comparison if self.pair.page.chosen else self.no_answers
+                area = self._compare_area
+        if has_any:
             self._stack.setCurrentWidget(area)
+        elif needs_model and not (self._engine.has_model or self._engine.is_loading):
+            self._stack.setCurrentWidget(self.no_model)
         else:
-            is_near = self._engine.has_model or self._engine.is_loading
-            self._stack.setCurrentWidget(empty if is_near else self.no_model)
+            self._stack.setCurrentWidget(empty)
 
     def _show_button(self) -> None:
-        self.inputs.show_engine(self._engine, is_mine=self.many.is_running or self.draw.is_running)
+        is_mine = any(each.is_running for each in (self.many, self.draw, self.pair))
+        can_compare = self.pair.page.chosen is not None and not self.pair.is_running
+        self.inputs.show_engine(self._engine, is_mine=is_mine, can_compare=can_compare)
 
     def _try_example(self) -> None:
         self.inputs.prompt.set_prompt(LabPrompt(text=self.tr("Invent a name for a small ship, and say why.")))
@@ -180,6 +227,14 @@ class LabView(QWidget):
         self.samples.order_chosen.connect(self.many.set_order)
         self.samples.copy_wanted.connect(self._copy)
         self.draws.copy_wanted.connect(self._copy)
+        self.compare.copy_wanted.connect(self._copy)
+        self.compare.cancel_wanted.connect(self.stop)
+        self.answers.first_chosen.connect(lambda at: self.pair.choose(first=at))
+        self.answers.second_chosen.connect(lambda at: self.pair.choose(second=at))
+        self.answers.swap_wanted.connect(self.pair.swap)
+        self.answers.replay_wanted.connect(self.pair.replay)
+        self.no_answers.first_step.connect(lambda: context.go("chat"))
+        self.no_comparison.first_step.connect(self.run)
         self.no_model.first_step.connect(lambda: context.go("models"))
         self.no_samples.first_step.connect(self._try_example)
         self.no_draws.first_step.connect(self._try_example)
@@ -187,11 +242,13 @@ class LabView(QWidget):
     def _lay_out(self) -> None:
         self._samples_area = _scrolling(self.samples, self.tr("Continuations"))
         self._draws_area = _scrolling(self.draws, self.tr("Counts"))
+        self._compare_area = _scrolling(self.compare, self.tr("Comparison"))
         line = QFrame()
         set_kind(line, "hairline-vertical")
         right = QWidget()
         self._stack = QStackedLayout(right)
-        for each in (self.no_model, self.no_samples, self.no_draws, self._samples_area, self._draws_area):
+        empty = (self.no_model, self.no_samples, self.no_draws, self.no_answers, self.no_comparison)
+        for each in (*empty, self._samples_area, self._draws_area, self._compare_area):
             self._stack.addWidget(each)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
@@ -231,6 +288,19 @@ class _Draws:
 
     def show_faults(self, prompt: PromptFault | None, fields: Mapping[str, str]) -> None:
         self._view.show_faults(prompt, fields)
+
+    def show_trouble(self, trouble: Trouble) -> None:
+        self._view.show_trouble(trouble)
+
+
+class _Compare:
+    """The surface of the comparison's presenter."""
+
+    def __init__(self, view: LabView) -> None:
+        self._view = view
+
+    def show_page(self, page: ComparePage) -> None:
+        self._view.show_comparison(page)
 
     def show_trouble(self, trouble: Trouble) -> None:
         self._view.show_trouble(trouble)

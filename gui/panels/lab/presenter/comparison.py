@@ -6,8 +6,8 @@ import enum
 from dataclasses import dataclass
 from datetime import datetime
 
-from engine.store.rows import RunId
-from gui.panels.lab.presenter.text_diff import DiffPiece
+from engine.store.rows import MessageId, RunId
+from engine.workbench.comparison import Difference, Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,21 +20,13 @@ class AnswerChoice:
     """
 
     run_id: RunId
+    message_id: MessageId
     started: datetime
     model: str
     words: str
     n_tokens: int | None
     seed: int | None
     is_here: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SetupRow:
-    """A parameter of the set-up that is not the same; "" is not known."""
-
-    name: str
-    first: str
-    second: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +47,7 @@ class Parting:
         position: how many tokens are the same before it.
         first, second: what might have stood there, likeliest first; empty where it could not be computed.
         first_piece, second_piece: what stands there; None where the answer ends.
-        note: why a distribution is missing, "" for no reason.
+        has_model: the model that could tell the distributions was there.
     """
 
     position: int
@@ -63,7 +55,7 @@ class Parting:
     second_piece: bytes | None
     first: tuple[TokenRow, ...] = ()
     second: tuple[TokenRow, ...] = ()
-    note: str = ""
+    has_model: bool = True
 
 
 class Outcome(enum.Enum):
@@ -75,14 +67,30 @@ class Outcome(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two answers laid beside each other, or an answer and its replay (`is_replay`)."""
+    """Two answers laid beside each other, or an answer and its replay (`is_replay`).
+
+    Attributes:
+        setup: what is not the same of what they were written with.
+        words: both texts in one; empty for a replay, whose text nobody keeps.
+        n_tokens: how many were compared, None where that is not known.
+        same_prompt: whether both answer the same prompt, None where that is not known.
+    """
 
     outcome: Outcome
-    setup: tuple[SetupRow, ...]
-    pieces: tuple[DiffPiece, ...]
+    setup: tuple[Difference, ...]
+    words: tuple[Words, ...]
     parting: Parting | None
     n_tokens: int | None
+    same_prompt: bool | None = None
     is_replay: bool = False
+
+
+class Doing(enum.Enum):
+    """What the tab is waiting for."""
+
+    NOTHING = "nothing"
+    COMPARING = "comparing"
+    REPLAYING = "replaying"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +100,19 @@ class ComparePage:
     Attributes:
         answers: newest first; `first`, `second`: places in it, -1 for none.
         comparison: the last one that came.
-        doing: what goes on: "" nothing, "compare" or "replay"; `fraction` of it where that is known.
+        doing: what goes on; `fraction` of it where that is known.
     """
 
     answers: tuple[AnswerChoice, ...] = ()
     first: int = -1
     second: int = -1
     comparison: Comparison | None = None
-    doing: str = ""
+    doing: Doing = Doing.NOTHING
     fraction: float | None = None
+
+    @property
+    def chosen(self) -> tuple[AnswerChoice, AnswerChoice] | None:
+        """The two answers that are chosen, None unless both are."""
+        if self.first < 0 or self.second < 0:
+            return None
+        return self.answers[self.first], self.answers[self.second]
