@@ -92,7 +92,7 @@ class ComparePane(QWidget):
         self.copy_button.setVisible(bool(comparison.setup))
         self.same_setup.setVisible(not comparison.setup)
         first, second = words.side_names(comparison)
-        self.legend.set_pieces([(Mark.STRUCK, first), (Mark.PLAIN, "   "), (Mark.UNDERLINED, second)])
+        self.legend.set_pieces([(Mark.STRUCK, first), (Mark.PLAIN, "\N{EM SPACE}"), (Mark.UNDERLINED, second)])
         is_other = comparison.outcome is Outcome.DIFFERENT
         self._text_box.setVisible(bool(comparison.words))
         self.legend.setVisible(is_other)
@@ -105,7 +105,7 @@ class ComparePane(QWidget):
         for (title, table), name, rows in zip(
             self.sides, (first, second), (parting.first, parting.second), strict=True
         ):
-            title.setText(name)
+            title.setText(name[:1].upper() + name[1:])
             table.set_rows([words.token_cells(each) for each in rows])
             title.setVisible(bool(rows))
             table.setVisible(bool(rows))
@@ -164,6 +164,7 @@ class ComparePane(QWidget):
         column.addWidget(self.title)
         column.addWidget(self.caption)
         column.addWidget(self.busy)
+        column.addSpacing(Theme.SPACE[0])
         column.addWidget(self._body)
         column.addStretch(1)
 

@@ -11,6 +11,9 @@ from gui.panels.lab.words import DASH, DOT, piece_text
 from gui.widgets.quantities import count_text, tokens_text
 from gui.widgets.value_table import Cell
 
+N_LETTERS = 26
+"""Of an answer's words in the list; all of them stand in the tooltip."""
+
 
 def _tr(text: str) -> str:
     return QCoreApplication.translate("Lab", text)
@@ -20,15 +23,23 @@ def _tr(text: str) -> str:
 
 
 def answer_text(answer: AnswerChoice) -> str:
-    """An answer in a list: when, and its first words or its model."""
-    moment = QDateTime.fromSecsSinceEpoch(int(answer.started.timestamp()))
-    when = QLocale().toString(moment, "yyyy-MM-dd HH:mm:ss")
-    return f"{when}  {answer.words or spoken_name(answer.model)}"
+    """An answer in a list: when, and its first words or its model; short enough for the column."""
+    words = answer.words or spoken_name(answer.model)
+    if len(words) > N_LETTERS:
+        words = words[: N_LETTERS - 1].rstrip() + "…"
+    moment = _moment(answer)
+    is_today = moment.date() == QDateTime.currentDateTime().date()
+    return f"{QLocale().toString(moment, 'HH:mm' if is_today else 'MM-dd HH:mm')}  {words}"
 
 
 def answer_tip(answer: AnswerChoice) -> str:
     """The whole of it on hover."""
-    return f"{answer_text(answer)}\n{answer_facts(answer)}"
+    when = QLocale().toString(_moment(answer), "yyyy-MM-dd HH:mm:ss")
+    return "\n".join(each for each in (when, answer.words, answer_facts(answer)) if each)
+
+
+def _moment(answer: AnswerChoice) -> QDateTime:
+    return QDateTime.fromSecsSinceEpoch(int(answer.started.timestamp()))
 
 
 def answer_facts(answer: AnswerChoice) -> str:

@@ -84,7 +84,7 @@ class LabView(QWidget):
                 "Choose two answers on the left. What differs in the set-up, in the text and in the tokens stands here."
             ),
             title=self.tr("Two answers beside each other"),
-            button=self.tr("Compare the last two"),
+            button=self.tr("Compare these two"),
             icon=lambda: icons.icon("lab", "text3", 32),
         )
         self._lay_out()

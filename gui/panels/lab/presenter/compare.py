@@ -11,7 +11,7 @@ from typing import Protocol
 
 from engine.base.bus import Unsubscribe
 from engine.base.errors import KnownError, Trouble
-from engine.store.rows import MessageId
+from engine.store.rows import MessageId, RunId
 from engine.wire.messages import NextTaken, TokenInfo
 from engine.workbench import Workbench
 from engine.workbench.comparison import Part
@@ -68,11 +68,8 @@ class ComparePresenter:
     def choose(self, *, first: int | None = None, second: int | None = None) -> None:
         """Choose one or both by their places; from now on new answers do not take their place."""
         page, self._is_chosen = self._page, True
-        self._show(
-            replace(
-                page, first=page.first if first is None else first, second=page.second if second is None else second
-            )
-        )
+        wanted = (page.first if first is None else first, page.second if second is None else second)
+        self._show(self._chosen(page, *wanted))
 
     def swap(self) -> None:
         """The first becomes the second."""
@@ -133,7 +130,10 @@ class ComparePresenter:
         if not self._is_chosen or (first < 0 and second < 0):
             # The newest stands second: it is what is held against an older one.
             first, second = (1, 0) if len(choices) > 1 else (0 if choices else -1, -1)
-        self._show(replace(page, answers=choices, first=first, second=second))
+        before = page.chosen
+        page = replace(page, answers=choices, first=first, second=second)
+        is_same = before is not None and page.chosen is not None and _ids(*before) == _ids(*page.chosen)
+        self._show(page if is_same or self.is_running else replace(page, comparison=None))
 
     def _came(self, number: int, n_done: int, n_total: int) -> None:
         if number != self._number or not n_total:
@@ -160,6 +160,11 @@ class ComparePresenter:
         self._is_stopped = False
         self._show(replace(self._page, doing=doing, fraction=None))
         return self._number
+
+    def _chosen(self, page: ComparePage, first: int, second: int) -> ComparePage:
+        """Other answers are chosen: what was found of the old ones goes."""
+        is_same = (first, second) == (page.first, page.second)
+        return replace(page, first=first, second=second, comparison=page.comparison if is_same else None)
 
     def _show(self, page: ComparePage) -> None:
         self._page = page
@@ -218,6 +223,10 @@ def token_rows(taken: NextTaken | None, came: TokenInfo | None) -> tuple[TokenRo
     if came is not None and not any(each.is_chosen for each in rows):
         rows.append(TokenRow(came.piece, None, after.get(came.id, other), True))
     return tuple(rows)
+
+
+def _ids(first: AnswerChoice, second: AnswerChoice) -> tuple[RunId, RunId]:
+    return first.run_id, second.run_id
 
 
 def _choice(answer: StoredAnswer, here: set[MessageId]) -> AnswerChoice:
