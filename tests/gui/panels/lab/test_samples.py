@@ -8,6 +8,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 
+from engine.base.errors import Trouble
 from engine.runtime.supervisor import Phase
 from engine.wire.messages import ColumnKind, FinishReason
 from gui.panels.lab.presenter.samples import Order, RunState
@@ -203,4 +204,10 @@ def test_nothing_is_cut_nameless_or_on_top_of_something(lab: OpenLab, smollm2: P
     assert unnamed_controls(lab.page) == []
     lab.expect_nothing_to_find()
     lab.window.theme.set_mode(Mode.LIGHT)
+    lab.expect_nothing_to_find()
+
+
+def test_a_notice_that_comes_while_the_page_is_on_screen_is_not_cut(lab: OpenLab) -> None:
+    card = lab.window.show_trouble(Trouble("The engine is busy", "it writes an answer", "wait, or stop it first"))
+    lab.wait(lambda: card.height() == card.heightForWidth(card.width()), 5_000)
     lab.expect_nothing_to_find()
