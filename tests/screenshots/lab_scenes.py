@@ -16,6 +16,7 @@ PROMPT = LabPrompt(system="You are brief.", text="Invent a name for a small ship
 N_TOKENS = 48
 N_ANSWER = 32
 SEED = 42
+N_LETTERS = 70  # of each column, when the worker stands still
 
 
 @contextmanager
@@ -38,8 +39,8 @@ def lab_writing(studio: Studio) -> Iterator[None]:
     page.inputs.samples.set_values({"n_samples": 4, "max_tokens": N_TOKENS, "seed": SEED, "with_contrast": True})
     page.inputs.samples.values_changed.emit(page.inputs.samples.values())
     page.run()
-    studio.until(lambda: len(page.samples.cards) == 5 and all(each.text.text() for each in page.samples.cards))
-    studio.live(0.8)
+    texts = [each.text for each in page.samples.cards]
+    studio.until(lambda: all(len(each.text()) > N_LETTERS for each in texts) or not page.many.is_running)
     with studio.still():
         yield
     studio.until(lambda: not page.many.is_running)
@@ -72,10 +73,9 @@ def lab_draws(studio: Studio) -> Iterator[None]:
 def lab_compare(studio: Studio) -> Iterator[None]:
     """The same question twice in a chat of its own, the second time warmer; the story is open again afterwards."""
     workbench = studio.workbench
-    chain, options = workbench.chain, workbench.run_options
+    options = workbench.run_options
     page = _open(studio, Tab.COMPARE)
     workbench.dialogue.new()
-    workbench.set_chain(Chain.default())
     workbench.set_run_options({**options, "max_tokens": N_ANSWER, "seed": SEED})
     _wait_answer(studio, lambda: workbench.say(PROMPT.text))
     workbench.set_chain(Chain.default().with_value("temperature", 1.3))
@@ -85,7 +85,7 @@ def lab_compare(studio: Studio) -> Iterator[None]:
     studio.until(lambda: not page.pair.is_running)
     studio.close_notices()
     yield
-    workbench.set_chain(chain)
+    workbench.set_chain(Chain.default())
     workbench.set_run_options(options)
     studio.open_story()
 
@@ -102,6 +102,7 @@ def _open(studio: Studio, tab: Tab) -> LabView:
     studio.go("lab")
     page = studio.page()
     assert isinstance(page, LabView)
+    studio.workbench.set_chain(Chain.default())
     page.show_tab(tab)
     studio.live(0.1)
     return page

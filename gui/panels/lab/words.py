@@ -57,7 +57,10 @@ def chain_text(chain: Chain) -> str:
         parts.append(" ".join([link.stage.label, *values[:1]]))
     if not parts:
         return _tr("Drawn from the model's own distribution: no sampler is on. The chain is set beside the chat.")
-    return _tr("Drawn with {samplers}. The chain is set beside the chat.").format(samplers=", ".join(parts))
+    said = _tr("Drawn with {samplers}. The chain is set beside the chat.").format(samplers=", ".join(parts))
+    if any(each.is_greedy for each in chain.links):
+        said += " " + _tr("It is greedy: every sample will be the same.")
+    return said
 
 
 # ---- samples
