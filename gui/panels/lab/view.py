@@ -101,6 +101,9 @@ class LabView(QWidget):
 
     def show_engine(self, engine: EngineView) -> None:
         self._engine = engine
+        if engine.is_stopping:  # by Escape, from the palette, or from another page: no failure, whoever asked
+            for each in self._parts():
+                each.told_to_stop()
         self.answers.show_engine(engine)
         self._show_button()
         self._show_place()
@@ -152,7 +155,7 @@ class LabView(QWidget):
 
     def stop(self) -> None:
         """Stop what goes on."""
-        for each in (self.many, self.draw, self.pair):
+        for each in self._parts():
             each.told_to_stop()
         self.presenter.stop()
 
@@ -170,7 +173,7 @@ class LabView(QWidget):
 
     def close_panel(self) -> None:
         self.samples.stop()
-        for each in (self.presenter, self.many, self.draw, self.pair):
+        for each in (self.presenter, *self._parts()):
             each.close()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -178,6 +181,10 @@ class LabView(QWidget):
         self.inputs.set_narrow(event.size().width() < NARROW_BELOW)
 
     # ---- inside
+
+    def _parts(self) -> tuple[SamplesPresenter, DrawsPresenter, ComparePresenter]:
+        """The presenters of the tabs."""
+        return self.many, self.draw, self.pair
 
     def _let_run(self, allowed: bool) -> None:
         """The keys for it are this page's while it is on screen. A window of this page alone has no such action."""
@@ -207,7 +214,7 @@ class LabView(QWidget):
             self._stack.setCurrentWidget(empty)
 
     def _show_button(self) -> None:
-        is_mine = any(each.is_running for each in (self.many, self.draw, self.pair))
+        is_mine = any(each.is_running for each in self._parts())
         can_compare = self.pair.page.chosen is not None and not self.pair.is_running
         self.inputs.show_engine(self._engine, is_mine=is_mine, can_compare=can_compare)
 

@@ -52,7 +52,7 @@ def chain_text(chain: Chain) -> str:
         values = [
             each.format(link.values[each.key])
             for each in link.stage.fields
-            if each.kind is not FieldKind.BOOL and link.values[each.key] != each.neutral
+            if each.kind in (FieldKind.INT, FieldKind.FLOAT) and link.values[each.key] != each.neutral
         ]
         parts.append(" ".join([link.stage.label, *values[:1]]))
     if not parts:

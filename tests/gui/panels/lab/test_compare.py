@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 
 from engine.runtime.supervisor import Phase
@@ -52,7 +53,7 @@ def test_two_answers_are_laid_beside_each_other_and_one_is_replayed(lab: OpenLab
     assert Difference("Temperature", "0.80", "1.50") in comparison.setup
     assert Difference("Seed", "1", "2") in comparison.setup
     assert comparison.same_prompt is True
-    first, second = (each.text for each in reversed(lab_texts(lab)))
+    second, first = lab_texts(lab)
     assert "".join(text for mark, text in lab.page.compare.text.pieces() if mark is not Mark.UNDERLINED) == first
     assert "".join(text for mark, text in lab.page.compare.text.pieces() if mark is not Mark.STRUCK) == second
     parting = comparison.parting
@@ -82,22 +83,15 @@ def test_two_answers_are_laid_beside_each_other_and_one_is_replayed(lab: OpenLab
     assert lab.page.no_comparison.isVisible()
 
 
-def lab_texts(lab: OpenLab) -> list[object]:
+def lab_texts(lab: OpenLab) -> tuple[str, ...]:
     """The answers' whole texts, newest first, as the store has them."""
-    found: list[list[object]] = []
+    found: list[tuple[str, ...]] = []
     ids = [each.message_id for each in lab.page.pair.page.answers]
     lab.workbench._in_store(
-        lambda store: [store.messages.get(each) for each in ids],
-        then=lambda rows: found.append([_Text(row.content) for row in rows]),
-        title="test",
+        lambda store: tuple(store.messages.get(each).content for each in ids), then=found.append, title="test"
     )
     lab.wait(lambda: bool(found))
     return found[0]
-
-
-class _Text:
-    def __init__(self, text: str) -> None:
-        self.text = text
 
 
 def test_answers_are_compared_without_a_model_and_the_missing_distributions_are_said(
@@ -129,7 +123,12 @@ def test_a_replay_that_is_stopped_is_no_failure_and_one_that_cannot_begin_says_w
     lab.wait(lambda: lab.workbench.state.phase is Phase.WRITING)
     lab.page.compare.busy.cancel.click()
     lab.wait(lambda: not lab.page.pair.is_running)
+    lab.page.answers.replay.click()
+    lab.wait(lambda: lab.workbench.state.phase is Phase.WRITING)
+    lab.qtbot.keyClick(lab.window, Qt.Key.Key_Escape)
+    lab.wait(lambda: not lab.page.pair.is_running)
     assert lab.notices == []
+    assert lab.page.pair.page.comparison is None
     lab.workbench.say("Another question.")
     lab.page.pair.replay()  # the engine writes something else
     lab.wait(lambda: not lab.page.pair.is_running)
