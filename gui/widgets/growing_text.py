@@ -1,14 +1,16 @@
 """Read-only text that is as high as its lines, up to a limit; then it scrolls, and follows while it is at the end.
 
 Text is inserted at the end and never set again while it grows, so a token costs the same at the end of a long text.
+It tells its layout how high it would be at any width. Rejected: a height that is set when the width has changed (the
+layout around it is wrong for a moment, and on a busy computer one can see it).
 """
 
 from __future__ import annotations
 
 import math
 
-from PySide6.QtCore import QSize, Qt, QTimer
-from PySide6.QtGui import QResizeEvent, QTextCursor, QWheelEvent
+from PySide6.QtCore import QEvent, QSize, Qt
+from PySide6.QtGui import QFont, QResizeEvent, QTextCursor, QTextLayout, QTextOption, QWheelEvent
 from PySide6.QtWidgets import QFrame, QPlainTextEdit, QSizePolicy, QWidget
 
 from gui.theme import Theme, set_kind
@@ -32,13 +34,12 @@ class GrowingText(QPlainTextEdit):
         self.setUndoRedoEnabled(False)
         self.document().setDocumentMargin(0)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
         self.viewport().setAutoFillBackground(False)
-        # A height that is set while a layout hands out sizes, or while fonts change, is lost or wrong: a moment later.
-        self._soon = QTimer(self, interval=0, singleShot=True)
-        self._soon.timeout.connect(self._fit)
-        theme.changed.connect(self._soon.start)
-        self._fit()
+        self._heights: dict[int, int] = {}  # of the whole text, by width; of this text in this font
+        theme.changed.connect(self._changed)
 
     def text(self) -> str:
         """All of it."""
@@ -53,7 +54,7 @@ class GrowingText(QPlainTextEdit):
             return
         self._shown = text
         self.setPlainText(text)
-        self._fit()
+        self._changed()
 
     def add(self, text: str) -> None:
         """Add text at the end."""
@@ -65,15 +66,23 @@ class GrowingText(QPlainTextEdit):
         cursor = QTextCursor(self.document())
         cursor.movePosition(QTextCursor.MoveOperation.End)
         cursor.insertText(text)
-        self._fit()
+        self._changed()
         if follows:
             bar.setValue(bar.maximum())
 
+    def hasHeightForWidth(self) -> bool:
+        return True
+
+    def heightForWidth(self, width: int) -> int:
+        line = self.fontMetrics().lineSpacing()
+        return min(self._most * line, max(self._least * line, self._text_height(width)))
+
     def sizeHint(self) -> QSize:
-        return QSize(160, self._height())
+        width = self.width() if self.testAttribute(Qt.WidgetAttribute.WA_Resized) else 160
+        return QSize(160, self.heightForWidth(width))
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(80, self._height())
+        return QSize(80, self._least * self.fontMetrics().lineSpacing())
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         if self.verticalScrollBar().maximum() == 0:
@@ -83,25 +92,51 @@ class GrowingText(QPlainTextEdit):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        if event.size().width() != event.oldSize().width():
-            self._soon.start()
+        self._show_bar()
 
-    def _text_height(self) -> int:
-        """Of all lines as they are wrapped now, in pixels. Blocks are laid out when asked for, and kept as they are."""
-        layout, block, height = self.document().documentLayout(), self.document().firstBlock(), 0.0
-        while block.isValid():
-            height += layout.blockBoundingRect(block).height()
-            block = block.next()
-        return math.ceil(height) + 2
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            self._changed()
 
-    def _height(self) -> int:
-        line = self.fontMetrics().lineSpacing()
-        return min(self._most * line, max(self._least * line, self._text_height()))
+    def _text_height(self, width: int) -> int:
+        """Of all lines when they are wrapped in so many pixels; kept until the text or the font changes."""
+        if width not in self._heights:
+            option = QTextOption()
+            option.setWrapMode(self.wordWrapMode())
+            height, block = 0.0, self.document().firstBlock()
+            while block.isValid():
+                height += _block_height(block.text(), self.font(), option, width)
+                block = block.next()
+            self._heights[width] = math.ceil(height) + 2
+        return self._heights[width]
 
-    def _fit(self) -> None:
-        is_long = self._text_height() > self._most * self.fontMetrics().lineSpacing()
+    def _changed(self) -> None:
+        """The text or its font is another: the layout is told if that makes another height."""
+        if not hasattr(self, "_heights"):
+            return  # Qt tells of the first font while this is being made
+        self._heights.clear()
+        self._show_bar()
+        if self.heightForWidth(self.width()) != self.height():
+            self.updateGeometry()
+
+    def _show_bar(self) -> None:
+        """A bar only where there is more than the most that is shown: a bar would narrow the lines, and need itself."""
+        is_long = self._text_height(self.width()) > self._most * self.fontMetrics().lineSpacing()
         policy = Qt.ScrollBarPolicy.ScrollBarAsNeeded if is_long else Qt.ScrollBarPolicy.ScrollBarAlwaysOff
         if policy != self.verticalScrollBarPolicy():
             self.setVerticalScrollBarPolicy(policy)
-        if self.height() != self._height():
-            self.setFixedHeight(self._height())
+
+
+def _block_height(text: str, font: QFont, option: QTextOption, width: int) -> float:
+    """The height of one paragraph, as QPlainTextEdit lays it out."""
+    layout = QTextLayout(text, font)
+    layout.setTextOption(option)
+    layout.beginLayout()
+    height = 0.0
+    while (line := layout.createLine()).isValid():
+        line.setLeadingIncluded(True)
+        line.setLineWidth(width)
+        height += line.height()
+    layout.endLayout()
+    return height

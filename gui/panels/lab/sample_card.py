@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QSize, Signal
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from engine.wire.messages import ColumnKind
@@ -70,7 +70,7 @@ class SampleCard(QFrame):
         column.setContentsMargins(14, 8, 10, 12)
         column.setSpacing(Theme.SPACE[1])
         column.addLayout(head)
-        column.addWidget(self.text, 0, Qt.AlignmentFlag.AlignTop)
+        column.addWidget(self.text)
         column.addStretch(1)
         column.addWidget(line)
         column.addLayout(grid)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
-from PySide6.QtCore import QEvent, QPoint
+from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtGui import QColor, QHelpEvent
-from PySide6.QtWidgets import QApplication, QFrame, QScrollArea, QToolTip, QWidget
+from PySide6.QtWidgets import QApplication, QFrame, QScrollArea, QToolTip, QVBoxLayout, QWidget
 
 from gui.theme import Mode, PlotRole, Theme
 from gui.widgets.card_grid import CardGrid
@@ -41,34 +43,55 @@ def test_cards_wrap_into_as_many_columns_as_fit_and_share_the_width(theme: Theme
 
 @pytest.fixture
 def text(theme: Theme, qtbot) -> GrowingText:
-    text = GrowingText(theme, least=2, most=6)
-    qtbot.addWidget(text)
-    text.setFixedWidth(200)
-    with qtbot.waitExposed(text):
-        text.show()
+    """A text in a window with room under it."""
+    window, text = QWidget(), GrowingText(theme, least=2, most=6)
+    column = QVBoxLayout(window)
+    column.setContentsMargins(0, 0, 0, 0)
+    column.addWidget(text)
+    column.addStretch(1)
+    qtbot.addWidget(window)
+    window.resize(200, 400)
+    with qtbot.waitExposed(window):
+        window.show()
+    text.kept = window  # type: ignore[attr-defined]
     return text
 
 
-def test_text_is_as_high_as_its_lines_between_its_limits(text: GrowingText) -> None:
+def test_text_is_as_high_as_its_lines_between_its_limits(text: GrowingText, qtbot) -> None:
     line = text.fontMetrics().lineSpacing()
     assert text.height() == 2 * line
     text.add("one\ntwo\nthree\nfour")
-    assert 4 * line <= text.height() < 5 * line
+    qtbot.waitUntil(lambda: 4 * line <= text.height() < 5 * line)
+    assert text.verticalScrollBarPolicy() == Qt.ScrollBarPolicy.ScrollBarAlwaysOff
     text.add("\nmore" * 30)
-    assert text.height() == 6 * line
+    qtbot.waitUntil(lambda: text.height() == 6 * line)
+    assert text.verticalScrollBarPolicy() == Qt.ScrollBarPolicy.ScrollBarAsNeeded
     assert text.text().endswith("more")
 
 
-def test_a_narrower_text_gets_higher(text: GrowingText, qtbot) -> None:
-    text.set_text("a word and another word and one more")
-    before = text.height()
-    text.setFixedWidth(90)
-    qtbot.waitUntil(lambda: text.height() > before)
+WORDS = "A name — “Little Dipper” — points to the north.\n\nAverylongwordthatfitsonnolineatallinanarrowcolumn 배 и море"
 
 
-def test_text_follows_at_the_end_and_stays_where_somebody_reads(text: GrowingText) -> None:
+@pytest.mark.parametrize("width", [90, 151, 200, 333])
+def test_it_knows_how_high_it_is_at_any_width(text: GrowingText, qtbot, width: int) -> None:
+    text.set_text(WORDS)
+    told = text.heightForWidth(width)
+    window = text.window()
+    window.resize(width, 400)
+    qtbot.waitUntil(lambda: text.width() == width and text.height() == told)
+    block, lines = text.document().firstBlock(), 0.0
+    while block.isValid():
+        lines += text.document().documentLayout().blockBoundingRect(block).height()
+        block = block.next()
+    most = 6 * text.fontMetrics().lineSpacing()
+    assert told == min(most, math.ceil(lines) + 2)
+
+
+def test_text_follows_at_the_end_and_stays_where_somebody_reads(text: GrowingText, qtbot) -> None:
     text.add("line\n" * 30)
     bar = text.verticalScrollBar()
+    qtbot.waitUntil(lambda: text.height() == 6 * text.fontMetrics().lineSpacing())
+    text.add("line\n" * 5)
     assert bar.value() == bar.maximum() > 0
     bar.setValue(3)
     text.add("line\n" * 5)
