@@ -40,6 +40,7 @@ IN_PLACE = """\
 | list of chats | ↓ or Enter in the search | go to the results |
 | list of chats | Enter · Delete | open the chat · delete it (Ctrl+Z brings it back) |
 | list of chats | Esc in the search | empty the search |
+| Lab | Ctrl+Enter · Esc | run what is asked on the left · stop what is going on |
 | any number | ↑ ↓ · Page Up, Page Down | one step · ten steps (twice or half for contexts and batches) |
 | any slider | ← → ↑ ↓ · Page Up, Page Down · Home, End | one step · a large step · to the ends |
 | any number | Esc | take back what was typed |

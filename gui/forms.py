@@ -130,6 +130,12 @@ class Form(QWidget):
         """The errors on show, by key."""
         return {key: row.error for key, row in self._rows.items() if row.error}
 
+    def typed_errors(self) -> dict[str, str]:
+        """What is wrong in the boxes themselves: a text that is no value, which `values` does not have."""
+        editors = {key: row.editor for key, row in self._rows.items()}
+        found = {key: each.complaint for key, each in editors.items() if isinstance(each, NumberField)}
+        return {key: text for key, text in found.items() if text}
+
     def set_note(self, key: str, text: str, kind: str = "") -> None:
         """A remark under a field; `kind` "", "good", "warning" or "bad"."""
         self.row(key).set_note(text, kind)

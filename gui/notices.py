@@ -217,6 +217,9 @@ class NoticeArea(QScrollArea):
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if watched is self._inner and event.type() == QEvent.Type.LayoutRequest:
             self._fit()  # something folded in or out
+        elif watched is self._inner and event.type() == QEvent.Type.Resize:
+            # Resized in the middle of a layout, Qt keeps the heights that it had found for the old size.
+            self._layout.invalidate()
         return super().eventFilter(watched, event)
 
     def resizeEvent(self, event: QResizeEvent) -> None:

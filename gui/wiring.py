@@ -457,6 +457,23 @@ def _register_actions(wiring: Wiring, workbench: Workbench, window: MainWindow) 
         Action("view.inspector", tr("Show or hide the inspector"), ("Ctrl+I",), "sidebar-right", view),
         in_chat("toggle_inspector"),
     )
+
+    def run_lab() -> None:
+        window.go("lab")
+        window.panel("lab").run()  # type: ignore[union-attr]
+
+    run_action = add(
+        Action(
+            "lab.run",
+            tr("Run the Lab's prompt"),
+            ("Ctrl+Return", "Ctrl+Enter"),
+            "play",
+            ActionGroup.LAB,
+            tr("On the page Lab"),
+        ),
+        run_lab,
+    )
+    run_action.setEnabled(False)  # the page enables it while it is on screen; the keys are other pages' until then
     for mode in Mode:
         # The frame switches at once; remembering it is ours.
         window.registry.by_id(f"view.{mode.value}").triggered.connect(

@@ -10,7 +10,7 @@ from engine.base.errors import KnownError, Trouble
 from engine.runtime.supervisor import Phase, Supervisor
 from engine.store import Store
 from engine.store.rows import MessageId, RunId, RunRow
-from engine.wire.messages import Next, NextTaken, Prompt
+from engine.wire.messages import Next, NextTaken, Prompt, TokenInfo, Tokenize, Tokenized
 from engine.workbench.branching import AnswerTokens, Forks, read_forks, read_source, tokens_of
 from engine.workbench.chain_scope import wire_chain
 from engine.workbench.comparison import (
@@ -22,6 +22,8 @@ from engine.workbench.comparison import (
 )
 from engine.workbench.replay import N_TOP, Progress, Replay, Replayed
 from engine.workbench.store_lane import StoreLane
+
+N_WORDS_SHOWN = 80  # characters of an answer in a list
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Compared:
         same_prompt: both answer the same prompt; None where tokens were not kept.
         first_next, second_next: the distribution at that place, each through its own answer's chain; None when there
             is no such place, or their model is not the one that is loaded and free.
+        first_token, second_token: the tokens that stand there, with the distributions; None where an answer has ended.
     """
 
     first: RunRow
@@ -46,6 +49,16 @@ class Compared:
     same_prompt: bool | None
     first_next: NextTaken | None = None
     second_next: NextTaken | None = None
+    first_token: TokenInfo | None = None
+    second_token: TokenInfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """A stored run, and the first words of what it wrote, on one line; "" where it wrote nothing."""
+
+    run: RunRow
+    words: str
 
 
 class Records:
@@ -57,6 +70,15 @@ class Records:
     def find_run(self, text: str, then: Callable[[RunRow], None], failed: Callable[[Trouble], None]) -> None:
         """The run that `text` names: its id, the beginning of only one id, or "last"."""
         self._in_store(lambda store: store.runs.find(text), then=then, title="Looking for the run", failed=failed)
+
+    def recent_answers(self, then: Callable[[tuple[StoredAnswer, ...]], None], limit: int = 100) -> None:
+        """The last answers of all conversations with their first words, newest first."""
+
+        def work(store: Store) -> tuple[StoredAnswer, ...]:
+            runs = store.runs.list(limit)
+            return tuple(StoredAnswer(each, _first_words(store.messages.get(each.message_id).content)) for each in runs)
+
+        self._in_store(work, then=then, title="Reading the answers")
 
     def forks(self, message_id: MessageId, then: Callable[[Forks], None]) -> None:
         """All answers to the question that this message answers, as a tree."""
@@ -135,8 +157,23 @@ class Records:
         then: Callable[[Compared], None],
         failed: Callable[[Trouble], None],
     ) -> None:
+        ids = tuple(each.tokens[place : place + 1] for each in answers)
+
         def first_came(one: NextTaken) -> None:
-            self._next(answers[1], place, lambda two: then(replace(compared, first_next=one, second_next=two)), failed)
+            self._next(answers[1], place, lambda two: second_came(one, two), failed)
+
+        def second_came(one: NextTaken, two: NextTaken) -> None:
+            def spelled(event: object) -> None:
+                assert isinstance(event, Tokenized)
+                told = list(event.tokens)
+                first, second = (told.pop(0) if each else None for each in ids)
+                found = replace(compared, first_next=one, second_next=two, first_token=first, second_token=second)
+                then(found)
+
+            try:
+                self._supervisor.request(lambda n: Tokenize(n, "", False, False, (*ids[0], *ids[1])), spelled, failed)
+            except KnownError as error:
+                failed(error.trouble)
 
         self._next(answers[0], place, first_came, failed)
 
@@ -161,6 +198,11 @@ class Records:
     def _is_loaded(self, answer: AnswerTokens) -> bool:
         facts = self._supervisor.state.facts
         return facts is not None and facts.fingerprint == answer.model_fingerprint
+
+
+def _first_words(text: str) -> str:
+    words = " ".join(text[: 4 * N_WORDS_SHOWN].split())
+    return words if len(words) <= N_WORDS_SHOWN else words[: N_WORDS_SHOWN - 1].rstrip() + "…"
 
 
 def _compared(

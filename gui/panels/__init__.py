@@ -38,6 +38,12 @@ def _models(context: PanelContext) -> QWidget:
     return build(context)
 
 
+def _lab(context: PanelContext) -> QWidget:
+    from gui.panels.lab import build
+
+    return build(context)
+
+
 def _settings(context: PanelContext) -> QWidget:
     from gui.panels.settings import build
 
@@ -49,6 +55,7 @@ PANELS: tuple[PanelSpec, ...] = (
     PanelSpec("memory", "Memory", "memory", 2, "Ctrl+2", _memory),
     PanelSpec("hardware", "Hardware", "hardware", 3, "Ctrl+3", _hardware),
     PanelSpec("models", "Models", "models", 4, "Ctrl+4", _models),
+    PanelSpec("lab", "Lab", "lab", 5, "Ctrl+5", _lab),
     PanelSpec("settings", "Settings", "settings", 6, "Ctrl+6", _settings, at_bottom=True),
 )
 """Every page, its title in English; `panels` gives them in the language of the window."""

@@ -18,6 +18,14 @@ from PySide6.QtWidgets import QAbstractButton, QLineEdit, QListView
 from engine.runtime.supervisor import Phase
 from gui.panels.chat.view import ChatPage
 from gui.widgets.section import FoldHeader
+from tests.screenshots.lab_scenes import (
+    lab_compare,
+    lab_draws,
+    lab_empty,
+    lab_samples,
+    lab_without_model,
+    lab_writing,
+)
 from tests.screenshots.story import NEXT_QUESTION
 from tests.screenshots.studio import BROKEN, Studio
 
@@ -67,6 +75,7 @@ def scenes(other_model: Path) -> tuple[Scene, ...]:
 
     return (
         Scene("chat-no-model", "chat", _no_model),
+        Scene("lab-no-model", "lab", lab_without_model),
         Scene("chat-loading", "chat", _loading, is_needed=True),
         Scene("chat-empty", "chat", _empty),
         Scene("chat-writing", "chat", _writing, is_needed=True),
@@ -83,6 +92,13 @@ def scenes(other_model: Path) -> tuple[Scene, ...]:
         Scene("memory-more", "memory", _memory_more, Studio.to_end),
         Scene("models", "models", models),
         Scene("models-broken", "models", broken),
+        Scene("lab-empty", "lab", lab_empty),
+        Scene("lab-writing", "lab", lab_writing),
+        Scene("lab", "lab", lab_samples),
+        Scene("lab-draws", "lab", lab_draws),
+        Scene("lab-draws-end", "lab", lab_draws, Studio.to_end),
+        Scene("lab-compare", "lab", lab_compare),
+        Scene("lab-compare-end", "lab", lab_compare, Studio.to_end),
         Scene("settings", "settings", _page_of("settings")),
         Scene("settings-end", "settings", _page_of("settings"), Studio.to_end),
         Scene("chat-deleted", "chat", _deleted),

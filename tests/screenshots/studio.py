@@ -32,7 +32,7 @@ STEP_S = 0.006  # of a load, between two looks at how far it is
 FAR_ENOUGH = 0.25
 SIZES = ((1440, 900), (1024, 720))
 MODES = (Mode.LIGHT, Mode.DARK)
-PAGES = ("chat", "memory", "hardware", "models", "settings")
+PAGES = ("chat", "memory", "hardware", "models", "lab", "settings")
 BROKEN = "half-a-download.gguf"
 
 
