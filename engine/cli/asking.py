@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.base.errors import KnownError
 from engine.chat.stream import Utf8Stream
+from engine.cli.many import chat_many, refuse_bad_flags
 from engine.cli.session import Session, add_fields, given_fields, load_options
 from engine.sampling.chain import Chain
 from engine.wire.load_options import LOAD_OPTIONS
@@ -44,18 +45,29 @@ def add_chat(parser: ArgumentParser) -> None:
     """Flags of `chat`."""
     add_prompt(parser)
     parser.add_argument("--stream", action="store_true", help="with --json: one JSON line for each bundle of tokens")
+    parser.add_argument(
+        "--n",
+        type=int,
+        default=1,
+        metavar="N",
+        help="so many answers at once, up to 32 (each up to 256 tokens if unlimited)",
+    )
     parser.add_argument("--drop-oldest", action="store_true", help="leave out the oldest messages when they do not fit")
     for fields in (CHAIN_FIELDS, RUN_OPTIONS, LOAD_OPTIONS):
         add_fields(parser, fields)
 
 
 def chat(session: Session) -> int:
-    """One answer."""
+    """One answer, or `--n` of them."""
     arguments, workbench = session.arguments, session.workbench
     prompt = prompt_of(session)
     chain = chain_of(session)
     options = {**RUN_OPTIONS.defaults(), **given_fields(arguments, RUN_OPTIONS)}
+    if arguments.n != 1:
+        refuse_bad_flags(arguments.n, options)
     session.load(arguments.model, load_options(session))
+    if arguments.n != 1:
+        return chat_many(session, prompt, chain, options)
     started: list[RunStarted] = []
     ended: list[RunDone | RunFailed] = []
     text: list[str] = []

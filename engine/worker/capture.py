@@ -68,7 +68,7 @@ class Weights:
     """
 
     def __init__(self, logits: Floats) -> None:
-        self.highest = _highest(logits)
+        self.highest = highest_of(logits)
         self._shifted = logits - np.float32(self.highest)
         self.weights = np.exp(self._shifted)
         self.total = float(self.weights.sum(dtype=np.float64))
@@ -241,7 +241,8 @@ def top_places(values: Floats, n_top: int) -> npt.NDArray[np.intp]:
     return best if places is None else places[best]
 
 
-def _highest(logits: Floats) -> float:
+def highest_of(logits: Floats) -> float:
+    """The largest logit. Raises `KnownError` when they are no distribution (NaN, plus infinity, all minus infinity)."""
     highest = float(np.max(logits, initial=-np.inf))  # NaN if any is NaN
     if not math.isfinite(highest):
         raise KnownError(

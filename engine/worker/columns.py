@@ -71,6 +71,8 @@ def sample_many(
                     lab.copy(0, seq)
                 for each in writers:
                     each.begin(lab)
+                for each in writers:
+                    each.settle()
                 results.tell(writers)
                 while wishes := [(each, wanted) for each in writers if (wanted := each.wishes())]:
                     if control.is_cancelled():
@@ -80,6 +82,8 @@ def sample_many(
                     for each, wanted in wishes:
                         each.go_on(lab, place)
                         place += len(wanted)
+                    for each, _wanted in wishes:
+                        each.settle()
                     results.tell(writers)
             finally:
                 decode_s = time.monotonic() - begun

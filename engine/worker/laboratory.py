@@ -11,7 +11,9 @@ Source: llama.h `llama_init_from_model`, `llama_memory_seq_cp` (in a unified cac
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -23,6 +25,7 @@ import numpy.typing as npt
 from engine.base.errors import KnownError, Remedy, RemedyKind
 from engine.hardware.ram import ram_now
 from engine.wire.messages import ModelFacts
+from engine.worker.capture import highest_of
 from engine.worker.session import DECODE_ABORTED, DECODE_NO_ROOM, DECODE_OK, Aborted, Session
 
 MIB = 1024 * 1024
@@ -84,6 +87,8 @@ class LabContext:
         self._memory = llama.llama_get_memory(context)
         self._batch = llama.llama_batch_init(self.n_batch, 0, 1)
         self._n_embd: int = llama.llama_model_n_embd(session.model)
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="log-sums")
+        self._weights = np.empty(self.n_vocab, dtype=np.float32)
 
     def __enter__(self) -> LabContext:
         return self
@@ -96,6 +101,7 @@ class LabContext:
     def close(self) -> None:
         """Give everything back."""
         if self.pointer:
+            self._beside.shutdown()
             llama.llama_batch_free(self._batch)
             llama.llama_free(self.pointer)
             self.pointer = None
@@ -143,6 +149,21 @@ class LabContext:
         """Of the token at this place of the last batch (−1: its last): a view [n_vocab], gone with the next batch."""
         pointer = llama.llama_get_logits_ith(self.pointer, place)
         return np.ctypeslib.as_array(pointer, shape=(self.n_vocab,))
+
+    def log_sum(self, place: int) -> Future[float]:
+        """The natural log of the sum of exp(logit) over the vocabulary at this place; wait for it before the next batch.
+
+        It is computed beside the caller, who draws tokens meanwhile: both read the logits, and the engine's other
+        threads have nothing to do then. For eight continuations of a large vocabulary it would otherwise cost a tenth
+        of the speed.
+        """
+        return self._beside.submit(self._log_sum, self.logits(place))
+
+    def _log_sum(self, logits_v: Floats) -> float:
+        highest = highest_of(logits_v)
+        np.subtract(logits_v, np.float32(highest), out=self._weights)
+        np.exp(self._weights, out=self._weights)
+        return highest + math.log(float(self._weights.sum()))
 
     def state(self, place: int) -> Floats:
         """The last hidden state of that token: a view [n_embd], gone with the next batch."""

@@ -12,6 +12,7 @@ contrastive search, Su et al. 2022 (arXiv 2202.06417).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -72,6 +73,10 @@ class Writer(Protocol):
         """Take a step; its wishes were computed and stand in the batch from place `first` on."""
         ...
 
+    def settle(self) -> None:
+        """Finish what a step has put off; called after each, while its logits are still there."""
+        ...
+
     def finish(self, reason: FinishReason) -> None:
         """End it where it is, if it has not ended."""
         ...
@@ -94,6 +99,8 @@ class StepWriter:
         self.tokens: list[int] = []
         self.n_written = 0
         self.logprob = 0.0
+        self._logit = 0.0
+        self._log_sum: Future[float] | None = None
         self.reason: FinishReason | None = None
 
     def begin(self, lab: LabContext) -> None:
@@ -105,10 +112,11 @@ class StepWriter:
         return ((self._seq, self.tokens[-1], self._bounds.n_prompt + len(self.tokens) - 1),)
 
     def go_on(self, lab: LabContext, first: int) -> None:
+        self._log_sum = lab.log_sum(first)
         logits_v = lab.logits(first)
         token = int(logits_v.argmax()) if self._chain is None else lab.sample(self._chain.pointer, first)
         self.tokens.append(token)
-        self.logprob += Weights(logits_v).log_p(token)
+        self._logit = float(logits_v[token])
         if self._vocab.is_end(token):
             self.reason = FinishReason.STOP
             return
@@ -117,6 +125,11 @@ class StepWriter:
             self.reason = FinishReason.STOP
         elif self.n_written >= self._bounds.limit:
             self.reason = self._bounds.limit_reason
+
+    def settle(self) -> None:
+        if self._log_sum is not None:
+            self.logprob += self._logit - self._log_sum.result()
+            self._log_sum = None
 
     def finish(self, reason: FinishReason) -> None:
         self.reason = self.reason or reason
@@ -216,6 +229,9 @@ class BestPathWriter:
             best_has_ended = self._best.has_ended
             self.reason = FinishReason.STOP if best_has_ended else self._bounds.limit_reason
 
+    def settle(self) -> None:
+        """Nothing is put off."""
+
     def finish(self, reason: FinishReason) -> None:
         self.reason = self.reason or reason
 
@@ -312,6 +328,9 @@ class ContrastWriter:
                 if place != winner:
                     lab.copy(self._seqs[winner], seq)
             self._offer(lab.logits(first + winner))
+
+    def settle(self) -> None:
+        """Nothing is put off."""
 
     def finish(self, reason: FinishReason) -> None:
         self.reason = self.reason or reason

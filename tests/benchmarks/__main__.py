@@ -1,6 +1,6 @@
 """`make bench`: every promise about speed and memory, measured against a peer in the same call.
 
-`python -m tests.benchmarks [decode|window|header|transcript|tokens …]` runs a part. Ends with 1 when a promise is not kept.
+`python -m tests.benchmarks [decode|window|header|transcript|tokens|lab …]` runs a part. Ends with 1 when a promise is not kept.
 Measure on an idle machine: with every core taken, a busy neighbour costs the engine many times its speed.
 """
 
@@ -13,7 +13,7 @@ import psutil
 from tests.benchmarks.report import Row, show
 from tests.support import model_files
 
-PARTS = ("header", "transcript", "tokens", "start", "decode", "window")
+PARTS = ("header", "transcript", "tokens", "start", "decode", "window", "lab")
 
 
 def main() -> int:
@@ -39,6 +39,11 @@ def main() -> int:
         from tests.benchmarks.bench_window import start_row
 
         kept &= show([start_row()])
+    if "lab" in wanted:
+        from tests.benchmarks.bench_lab import batch_row, next_row, sampling_rows
+
+        kept &= show([next_row(), *sampling_rows()])
+        kept &= show(batch_row(path) for path in (model_files.smollm2(), model_files.gemma3()))
     if "decode" in wanted or "window" in wanted:
         kept &= _with_window("decode" in wanted, "window" in wanted)
     print("all promises kept" if kept else "a promise was not kept")

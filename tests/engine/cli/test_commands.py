@@ -54,6 +54,24 @@ def test_chat_answers_with_its_figures(tmp_path: Path, smollm2: Path) -> None:
     assert [each["key"] for each in found["chain"]][-1] == "temperature"
 
 
+def test_chat_writes_many_answers_at_once(tmp_path: Path, smollm2: Path) -> None:
+    flags = ["chat", str(smollm2), "--prompt", "Say hello.", "--n", "3", "--max-tokens", "6", "--seed", "4"]
+    found = answer(tmp_path, *flags, "--n-threads", "1")
+    assert [each["seed"] for each in found["answers"]] == [4, 5, 6]
+    assert all(each["text"] and each["tokens"] <= 7 and each["logprob"] < 0 for each in found["answers"])
+    assert found["completion_tokens"] == sum(each["tokens"] for each in found["answers"])
+    assert 0 < found["distinct_1"] <= 1
+    assert found["tps"] > 0
+    done = run(tmp_path, *flags, "--n-threads", "1")
+    assert [line for line in done.stdout.splitlines() if line.startswith("---")] == [
+        f"--- {number + 1}, seed {4 + number} ---" for number in range(3)
+    ]
+    streamed = run(tmp_path, *flags, "--n-threads", "1", "--json", "--stream")
+    lines = [json.loads(line) for line in streamed.stdout.splitlines()]
+    for number, each in enumerate(found["answers"]):
+        assert "".join(line["text"] for line in lines[:-1] if line["answer"] == number) == each["text"]
+
+
 def test_chat_streams_lines_that_add_up_to_the_text(tmp_path: Path, smollm2: Path) -> None:
     done = run(tmp_path, "chat", str(smollm2), "--json", "--stream", "--max-tokens", "12", stdin="Say hello.")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
@@ -151,6 +169,9 @@ def test_doctor_finds_everything_in_order(tmp_path: Path) -> None:
         (["chat", "starter", "--prompt", "x", "--temperature", "hot"], "number"),
         (["chat", "starter", "--prompt", "x", "--n-ctx", "-5"], "at least"),
         (["chat", "starter", "--messages", "missing.json"], "missing.json"),
+        (["chat", "starter", "--prompt", "x", "--n", "0"], "--n 0"),
+        (["chat", "starter", "--prompt", "x", "--n", "2", "--stop", "y"], "--stop"),
+        (["chat", "starter", "--prompt", "x", "--n", "33", "--max-tokens", "2"], "33"),
         (["size", "starter", "--type-v", "q8_0", "--flash-attn", "off"], "flash attention"),
         (["models", "scan", "nowhere"], "nowhere"),
         (["bench", "starter", "--repeats", "0"], "at least 1"),
