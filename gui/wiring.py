@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QWidget
 from engine.base.bus import Unsubscribe
 from engine.base.errors import KnownError, Remedy, RemedyKind, Trouble
 from engine.runtime.supervisor import EngineState, Phase
-from engine.wire.messages import RunStats
+from engine.wire.messages import FinishReason, RunStats
 from engine.workbench import Workbench
 from engine.workbench.events import (
     EngineChanged,
@@ -384,6 +384,10 @@ def _register_actions(wiring: Wiring, workbench: Workbench, window: MainWindow) 
     def is_idle() -> bool:
         return workbench.state.phase is Phase.READY and bool(workbench.dialogue.messages)
 
+    def is_cut_off() -> bool:
+        figures = workbench.dialogue.messages[-1].figures if is_idle() else None
+        return figures is not None and figures.reason not in (None, FinishReason.STOP)
+
     def has_messages() -> bool:
         return bool(workbench.dialogue.messages)
 
@@ -398,6 +402,11 @@ def _register_actions(wiring: Wiring, workbench: Workbench, window: MainWindow) 
         Action("chat.again", tr("Answer again"), ("Ctrl+R",), "refresh", chat, tr("The old answer stays beside it")),
         in_chat("regenerate"),
         is_idle,
+    )
+    add(
+        Action("chat.go_on", tr("Go on with the last answer"), (), "play", chat, tr("Where it was stopped or cut off")),
+        tried(lambda: workbench.continue_answer(workbench.dialogue.messages[-1].id)),
+        is_cut_off,
     )
     add(
         Action("chat.copy", tr("Copy the last answer"), ("Ctrl+Shift+C",), "copy", chat),

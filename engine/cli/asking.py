@@ -147,7 +147,7 @@ def next_token(session: Session) -> int:
         )
     )
     document = {
-        "raw": [_chance(each) for each in taken.raw],
+        "raw": [chance_document(each) for each in taken.raw],
         "entropy_bits": taken.entropy_bits,
         "stages": [
             {
@@ -155,11 +155,11 @@ def next_token(session: Session) -> int:
                 "survivors": each.survivors,
                 "entropy_bits": each.entropy_bits,
                 "mass_kept": each.mass_kept,
-                "top": [_chance(chance) for chance in each.top],
+                "top": [chance_document(chance) for chance in each.top],
             }
             for each in taken.stages
         ],
-        "picked": _chance(taken.picked),
+        "picked": chance_document(taken.picked),
     }
     lines = [f"raw, {taken.entropy_bits:.2f} bits", *_bars(taken.raw)]
     for each in taken.stages:
@@ -281,7 +281,8 @@ def _standard_input() -> str:
     return sys.stdin.read()
 
 
-def _chance(chance: TokenChance) -> dict[str, Any]:
+def chance_document(chance: TokenChance) -> dict[str, Any]:
+    """A token's chance as the commands print it."""
     found: dict[str, Any] = {"id": chance.id, "text": chance.piece.decode(errors="replace"), "p": chance.p}
     if chance.logit is not None:
         found["logit"] = chance.logit

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from engine.base.errors import KnownError
-from engine.cli import asking, looking, sizing
+from engine.cli import asking, looking, replaying, sizing
 from engine.cli.session import Session
 
 EXIT_BAD, EXIT_CANCELLED = 2, 130
@@ -31,6 +31,7 @@ _COMMANDS = {
     "next": _Command("the next token, taken apart stage by stage", asking.add_next, asking.next_token),
     "tokenize": _Command("a text as the model's tokens", asking.add_tokenize, asking.tokenize),
     "render": _Command("the exact prompt that the model would see", asking.add_render, asking.render),
+    "replay": _Command("a stored answer once more, token for token", replaying.add_replay, replaying.replay, False),
     "size": _Command("the memory that a model takes, before loading it", sizing.add_size, sizing.size),
     "bench": _Command("how fast a model reads and writes here", sizing.add_bench, sizing.bench),
     "hardware": _Command("devices and what they do now", looking.add_hardware, looking.hardware, False),

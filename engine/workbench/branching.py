@@ -219,15 +219,20 @@ def _node(
 
 
 def branch_options(origin: Origin, options: Mapping[str, Value]) -> dict[str, Value]:
-    """The options of a branch: the limit is for what is new, and the template's stop texts hold on."""
+    """The options of a branch: the limit is for what is new."""
     wanted = RUN_OPTIONS.checked(options)
-    limit, stop = int(str(wanted["max_tokens"])), wanted["stop"]
-    changed = dict(RUN_OPTIONS.changed(wanted))
+    limit = int(str(wanted["max_tokens"]))
     if limit >= 0:
-        changed["max_tokens"] = limit + len(origin.begun)
-    if origin.template_stops:
-        changed["stop"] = tuple(dict.fromkeys((*(stop if isinstance(stop, tuple) else ()), *origin.template_stops)))
-    return changed
+        wanted["max_tokens"] = limit + len(origin.begun)
+    return RUN_OPTIONS.changed(wanted)
+
+
+def with_stops(options: Mapping[str, Value], template_stops: tuple[str, ...]) -> dict[str, Value]:
+    """The options as the engine needs them for a prompt of tokens: the template's stop texts among the user's."""
+    stop = options.get("stop", ())
+    own = stop if isinstance(stop, tuple) else ()
+    both = tuple(dict.fromkeys((*own, *template_stops)))
+    return {**options, "stop": both} if both else dict(options)
 
 
 def need_same_model(origin: Origin, state: EngineState) -> None:

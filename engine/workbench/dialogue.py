@@ -44,7 +44,7 @@ from engine.wire.messages import (
     Token,
 )
 from engine.workbench.answer import Answer, Origin
-from engine.workbench.branching import BranchSource, branch_options, need_same_model, read_source
+from engine.workbench.branching import BranchSource, branch_options, need_same_model, read_source, with_stops
 from engine.workbench.events import (
     Beat,
     ConversationsChanged,
@@ -246,26 +246,17 @@ class Dialogue:
         """An answer beside this one that keeps its first `position` tokens, has `token_id` after them, and goes on.
 
         The store is asked for the tokens first; what stands in the way then is posted as `TroubleShown`.
-
-        Raises:
-            KnownError: the message is not in the open chat, or an answer is being written.
+        Raises `KnownError` when the message is not in the open chat, or an answer is being written.
         """
         self._branch(message_id, lambda source: source.forked(position, token_id), chain, options)
 
     def go_on(self, message_id: MessageId, chain: Chain, options: Mapping[str, Value]) -> None:
-        """An answer beside this one that keeps all its tokens and goes on; see `fork`. It must not have ended itself."""
+        """As `fork`, with all tokens of an answer that was stopped or cut off."""
         self._branch(message_id, lambda source: source.gone_on(), chain, options)
 
     def show_message(self, message_id: MessageId) -> None:
         """Show the newest branch through a message of the open conversation, whichever is shown now."""
-        if self._conversation is None or self._writing is not None:
-            return
-        conversation_id = self._conversation.id
-        self._in_store(
-            lambda store: store.messages.set_head(conversation_id, store.messages.newest_leaf(message_id)),
-            title="Changing the branch",
-        )
-        self._load(conversation_id)
+        self.show_sibling(message_id, 0)
 
     def show_sibling(self, message_id: MessageId, delta: int) -> None:
         """Show the next (1) or the one before (−1) of a message's alternatives, with what follows it."""
@@ -386,22 +377,27 @@ class Dialogue:
                 if view == self._n_views:
                     self._begin_branch(message_id, begin(source), chain, options)
             except KnownError as error:
-                self._bus.post(TroubleShown(error.trouble, "chat"))
+                refused(error.trouble)
 
-        self._in_store(lambda store: read_source(store, message_id), then=then, title="Reading the answer")
+        def refused(trouble: Trouble) -> None:
+            self._bus.post(TroubleShown(trouble, "chat"))
+
+        title = "Reading the answer"
+        self._in_store(lambda store: read_source(store, message_id), then=then, title=title, failed=refused)
 
     def _begin_branch(self, message_id: MessageId, origin: Origin, chain: Chain, options: Mapping[str, Value]) -> None:
         self._need_quiet()
         need_same_model(origin, self._engine.state)
         place = self._place(message_id)
-        old = self._messages[place]
-        assert self._conversation is not None
-        assert old.parent_id is not None
+        old, conversation = self._messages[place], self._conversation
+        if conversation is None or old.parent_id is None:
+            return
         wanted, prompt, links = branch_options(origin, options), Prompt(tokens=origin.prompt_tokens), wire_chain(chain)
-        run_id = self._engine.write(lambda run_id: Generate(run_id, prompt, links, wanted, origin.begun))
+        sent = with_stops(wanted, origin.template_stops)
+        run_id = self._engine.write(lambda run_id: Generate(run_id, prompt, links, sent, origin.begun))
         self._messages = self._messages[:place]
-        count, conversation_id = old.sibling_count, self._conversation.id
-        self._begin_answer(run_id, conversation_id, old.parent_id, chain, wanted, count, count + 1, origin)
+        count = old.sibling_count
+        self._begin_answer(run_id, conversation.id, old.parent_id, chain, wanted, count, count + 1, origin)
 
     def _written_by(self, run_id: int) -> Answer | None:
         """The answer that this run writes, None for runs that are no answer of the open conversation."""

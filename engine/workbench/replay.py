@@ -36,7 +36,7 @@ from engine.wire.messages import (
     Tokenized,
 )
 from engine.wire.run_options import RUN_OPTIONS
-from engine.workbench.branching import AnswerTokens
+from engine.workbench.branching import AnswerTokens, with_stops
 from engine.workbench.comparison import (
     UNKNOWN,
     Difference,
@@ -123,19 +123,13 @@ class Replay:
         """Begin. Raises `KnownError` when no model is ready, or the stored run cannot be understood."""
         recipe, answer = self._run.recipe, self._answer
         in_use = in_use_of(recipe)
-        options = limits_of(recipe)
-        stop = options["stop"]
         # The stored answer's length is limit enough: what comes after the first difference is of no use.
-        options |= {
-            "seed": answer.seed,
-            "max_tokens": len(answer.tokens),
-            "stop": tuple(dict.fromkeys((*(stop if isinstance(stop, tuple) else ()), *in_use.template_stops))),
-        }
+        options = {**limits_of(recipe), "seed": answer.seed, "max_tokens": len(answer.tokens)}
         command = Generate(
             0,
             Prompt(tokens=answer.prompt_tokens),
             wire_chain(answer.chain),
-            RUN_OPTIONS.changed(options),
+            with_stops(RUN_OPTIONS.changed(options), in_use.template_stops),
             answer.tokens[: answer.n_begun],
             answer.changes,
             in_use.portions,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from engine.base.errors import Trouble
 from engine.base.fields import Value
 from engine.runtime.supervisor import EngineState
 from engine.store import Store
@@ -36,4 +37,5 @@ class InStore(Protocol):
         *,
         then: Callable[[Any], None] | None = None,
         title: str = "",
+        failed: Callable[[Trouble], None] | None = None,
     ) -> None: ...

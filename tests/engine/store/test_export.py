@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from engine.base.clock import Clock, SystemClock
 from engine.base.errors import KnownError, Trouble
 from engine.store import Store
-from engine.store.rows import ConversationId, MessageId, MessageState, Role, RunRecipe, RunResult
+from engine.store.rows import ConversationId, MessageId, MessageState, Role, RunRecipe, RunResult, RunTokens
 from engine.wire.messages import FinishReason
 
 RECIPE = RunRecipe("m.gguf", "m", "f", "b1", "t", '[{"key": "min_p", "values": {"p": 0.050}}]', "{}", "{}", 7)
@@ -25,12 +26,13 @@ def sample(store: Store) -> ConversationId:
     conversation = store.conversations.create(system_prompt="Be kind.", model_path="m.gguf", folder="Work").id
     question = store.messages.add(conversation, None, Role.USER, "What is 2 + 2?")
     answer = store.messages.add(conversation, question.id, Role.ASSISTANT, state=MessageState.WRITING)
-    run = store.runs.start(answer.id, RECIPE)
+    run = store.runs.start(answer.id, RECIPE, prompt_tokens=(1, 2, 3))
     store.messages.append_text(answer.id, "It is **4**.\n\n```python\n2 + 2\n```", thinking="Easy.")
-    store.runs.finish(run.id, RunResult(FinishReason.STOP, 10, 0, 9, 0, None, 0.1, 0.05, 0.3))
+    store.runs.finish(run.id, RunResult(FinishReason.STOP, 10, 0, 9, 0, None, 0.1, 0.05, 0.3), tokens=(4, 262_143))
     store.messages.finish(answer.id, MessageState.COMPLETE, thinking_s=1.84)
     other = store.messages.add(conversation, question.id, Role.ASSISTANT, "Fi", MessageState.WRITING)
-    failed = store.runs.start(other.id, RECIPE)
+    forked = replace(RECIPE, in_use='{"n_ctx":512}', parent_run_id=run.id, fork_position=1, fork_text=" a", n_begun=2)
+    failed = store.runs.start(other.id, forked)
     store.runs.finish(failed.id, RunResult(trouble=Trouble("The engine died", "signal 9", "load again")))
     store.messages.finish(other.id, MessageState.FAILED)
     store.messages.add(conversation, None, Role.USER, "What is 3 + 3?")
@@ -45,6 +47,7 @@ def everything(store: Store, conversation: ConversationId) -> tuple[object, ...]
         store.conversations.get(conversation),
         store.messages.tree(conversation),
         store.runs.of_conversation(conversation),
+        [store.runs.tokens(each.id) for each in store.runs.of_conversation(conversation)],
     )
 
 
@@ -64,6 +67,25 @@ def test_a_file_of_before_thinking_was_timed_is_read_without_a_time(store: Store
     assert [each.pop("thinking_s") for each in document["messages"]] == [None, 1.84, None, None]
     copy = store.exports.import_json(json.dumps(document))
     assert [each.thinking_s for each in store.messages.tree(copy.id)] == [None] * 4
+
+
+def test_a_file_of_before_tokens_were_kept_is_read_without_any(store: Store) -> None:
+    document = json.loads(store.exports.json(sample(store)))
+    newer = {"in_use", "parent_run_id", "fork_position", "fork_text", "n_begun", "chain_changes", "logprob"}
+    for run in document["runs"]:
+        for key in newer | {"prompt_tokens", "tokens"}:
+            del run[key]
+    copy = store.exports.import_json(json.dumps(document))
+    runs = store.runs.of_conversation(copy.id)
+    assert [each.recipe.in_use for each in runs] == ["{}", "{}"]
+    assert [store.runs.tokens(each.id) for each in runs] == [RunTokens(), RunTokens()]
+
+
+def test_a_fork_in_a_copy_comes_from_the_copy_of_its_parent(store: Store) -> None:
+    copy = store.exports.import_json(store.exports.json(sample(store)))
+    parent, fork = store.runs.of_conversation(copy.id)
+    assert fork.recipe.parent_run_id == parent.id
+    assert store.runs.tokens(parent.id) == RunTokens((1, 2, 3), (4, 262_143))
 
 
 def test_importing_where_the_ids_are_taken_makes_a_copy_beside_it(store: Store) -> None:

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from engine.base.clock import Clock
-from engine.base.errors import BugError
+from engine.base.errors import BugError, KnownError
 from engine.store import open_store
 from engine.store.db import APPLICATION_ID, open_file
 from engine.store.migrations import MIGRATIONS, Migration, migrate, version_of
-from engine.store.rows import ConversationId
+from engine.store.rows import ConversationId, MessageId, RunId, RunTokens
+from engine.workbench.branching import read_source
 
 _NOW = "2026-11-23T09:00:00.000000Z"
 
@@ -31,8 +32,25 @@ def _fill_m001(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE conversations SET head_id = 'm'")
 
 
+def _fill_m002(connection: sqlite3.Connection) -> None:
+    """A question and its answer with a run, as the second version wrote them."""
+    _fill_m001(connection)
+    connection.execute(
+        "INSERT INTO messages (id, conversation_id, parent_id, role, content, created_utc, state)"
+        " VALUES ('a', 'c', 'm', 'assistant', 'an old answer', ?, 'complete')",
+        (_NOW,),
+    )
+    connection.execute(
+        "INSERT INTO runs (id, message_id, started_utc, model_path, model_label, model_fingerprint, engine_build,"
+        " template_hash, chain, limits, load_options, seed)"
+        " VALUES ('r', 'a', ?, 'm.gguf', 'm', 'llama:1:2', 'b', '', '[]', '{}', '{}', 7)",
+        (_NOW,),
+    )
+    connection.execute("UPDATE messages SET run_id = 'r' WHERE id = 'a'")
+
+
 # What a file of each version holds: the newest filling whose version is not above the file's is used.
-_FILLINGS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _fill_m001}
+_FILLINGS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _fill_m001, 2: _fill_m002}
 
 
 def _older_file(path: Path, migrations: Sequence[Migration]) -> None:
@@ -72,6 +90,18 @@ def test_a_file_of_every_older_version_opens_with_its_contents(path: Path, clock
         assert [hit.message_id for hit in store.search("question")] == ["m"]
         assert version_of(store.database.connection) == len(MIGRATIONS)
     assert len(backups(path)) == (1 if version < len(MIGRATIONS) else 0)
+
+
+def test_a_run_of_before_tokens_were_kept_has_none_and_is_told_as_that(path: Path, clock: Clock) -> None:
+    _older_file(path, MIGRATIONS[:2])
+    with closing(open_store(path, clock=clock)) as store:
+        run = store.runs.get(RunId("r"))
+        assert (run.recipe.seed, run.recipe.in_use, run.recipe.n_begun, run.recipe.parent_run_id) == (7, "{}", 0, None)
+        assert (run.result.chain_changes, run.result.logprob) == (None, None)
+        assert store.runs.tokens(run.id) == RunTokens()
+        with pytest.raises(KnownError, match="tokens of this answer were not kept") as refused:
+            read_source(store, MessageId("a"))
+        assert "earlier Llamarium" in refused.value.trouble.value
 
 
 def test_an_upgrade_leaves_a_copy_of_the_file_as_it_was(path: Path, clock: Clock) -> None:

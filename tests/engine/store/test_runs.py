@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import replace
+from datetime import timedelta
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given
 
 from engine.base.errors import BugError, KnownError, Remedy, RemedyKind, Trouble
 from engine.store import Store
-from engine.store.rows import ConversationId, MessageId, Role, RunId, RunRecipe, RunResult
+from engine.store.rows import ConversationId, MessageId, Role, RunId, RunRecipe, RunResult, RunTokens
+from engine.store.tokens import MOST_TOKENS, DamagedTokens, pack, unpack
 from engine.wire.messages import FinishReason
 
 RECIPE = RunRecipe(
@@ -91,3 +96,71 @@ def test_unknown_ids_are_told_and_a_recipe_that_is_no_json_is_a_fault_of_ours(st
     with pytest.raises(BugError, match="not JSON"):
         store.runs.start(message(store), replace(RECIPE, chain="top_k = 40"))
     assert store.runs.of_message(message(store)) is None
+
+
+def test_tokens_are_kept_with_the_run_and_go_with_it(store: Store) -> None:
+    prompt, answer = (1, 262_143, 0, *range(5000)), (7, 7, 7)
+    run = store.runs.start(message(store), RECIPE, prompt_tokens=prompt)
+    assert store.runs.tokens(run.id) == RunTokens(prompt, None)
+    store.runs.finish(run.id, RESULT, tokens=answer)
+    assert store.runs.tokens(run.id) == RunTokens(prompt, answer)
+    size = store.database.connection.execute("SELECT length(prompt) FROM run_tokens").fetchone()[0]
+    assert size < 4 * len(prompt)
+    conversation = store.messages.get(run.message_id).conversation_id
+    store.conversations.delete(conversation)
+    assert store.conversations.purge(timedelta(seconds=-60)) == 1
+    assert store.database.connection.execute("SELECT count(*) FROM run_tokens").fetchone()[0] == 0
+
+
+def test_a_run_without_tokens_says_that_it_has_none(store: Store) -> None:
+    run = store.runs.start(message(store), RECIPE)
+    assert store.runs.tokens(run.id) == RunTokens(None, None)
+    store.runs.finish(run.id, RESULT, tokens=())
+    assert store.runs.tokens(run.id) == RunTokens(None, ())
+
+
+@pytest.mark.parametrize("damaged", [b"", b"noise", pack((1, 2, 3))[:-2], pack((1,)) + b"x", zlib.compress(b"abc")])
+def test_damaged_tokens_are_told_as_that(store: Store, damaged: bytes) -> None:
+    run = store.runs.start(message(store), RECIPE, prompt_tokens=(1, 2))
+    store.database.connection.execute("UPDATE run_tokens SET prompt = ?", (damaged,))
+    with pytest.raises(KnownError, match="damaged"):
+        store.runs.tokens(run.id)
+
+
+@given(st.lists(st.integers(-(2**31), 2**31 - 1), max_size=200))
+def test_any_tokens_survive_being_packed(tokens: list[int]) -> None:
+    assert unpack(pack(tokens)) == tuple(tokens)
+
+
+def test_a_column_that_would_unpack_to_too_much_is_refused() -> None:
+    bomb = zlib.compress(bytes(4 * MOST_TOKENS + 4))
+    with pytest.raises(DamagedTokens):
+        unpack(bomb)
+
+
+def test_a_run_is_found_by_its_id_by_its_beginning_or_as_the_last(store: Store) -> None:
+    first = store.runs.start(message(store), RECIPE, run_id=RunId("abc1"))
+    second = store.runs.start(message(store), RECIPE, run_id=RunId("abc12"))
+    third = store.runs.start(message(store), RECIPE, run_id=RunId("a%"))
+    assert store.runs.find("abc1").id == first.id, "a whole id wins over the beginning of another"
+    assert store.runs.find("abc12").id == second.id
+    assert store.runs.find("a%").id == third.id
+    assert store.runs.find("last").id == third.id
+    with pytest.raises(KnownError, match="Several runs"):
+        store.runs.find("ab")
+    for nothing in ("x", "%", "", "ABC1"):
+        with pytest.raises(KnownError):
+            store.runs.find(nothing)
+
+
+def test_a_fork_keeps_where_it_comes_from_and_its_probability(store: Store) -> None:
+    parent = store.runs.start(message(store), RECIPE)
+    recipe = replace(
+        RECIPE, in_use='{"n_ctx":512}', parent_run_id=parent.id, fork_position=3, fork_text="\ufffd\n", n_begun=4
+    )
+    fork = store.runs.start(message(store), recipe)
+    store.runs.finish(fork.id, replace(RESULT, chain_changes='[{"n_written":2,"chain":[]}]'))
+    store.runs.set_logprob(fork.id, -3.25)
+    found = store.runs.get(fork.id)
+    assert found.recipe == recipe
+    assert (found.result.chain_changes, found.result.logprob) == ('[{"n_written":2,"chain":[]}]', -3.25)

@@ -364,3 +364,17 @@ def test_a_strip_that_is_too_narrow_puts_its_buttons_under_the_words(theme, qtbo
         host.resize(width, 120)
         qtbot.waitUntil(lambda beside=is_beside: (strip.words.geometry().bottom() > strip.starter.y()) is beside)
         assert strip.starter.width() >= strip.starter.sizeHint().width()
+
+
+def test_an_answer_that_was_cut_off_is_gone_on_with_by_an_action(chat) -> None:
+    registry = chat.window.registry
+    assert not registry.is_enabled("chat.go_on")
+    chat.limit(6)
+    chat.ask("Name three colours.")
+    cut = chat.shown()[-1]
+    registry.trigger("chat.go_on")
+    chat.wait(lambda: chat.workbench.dialogue.is_writing)
+    chat.wait_answer()
+    assert chat.shown()[-1].startswith(cut)
+    assert len(chat.shown()[-1]) > len(cut)
+    assert chat.value(-1).sibling_count == 2
