@@ -39,7 +39,7 @@ class GrowingText(QPlainTextEdit):
         self.setSizePolicy(policy)
         self.viewport().setAutoFillBackground(False)
         self._heights: dict[int, int] = {}  # of the whole text, by width; of this text in this font
-        theme.changed.connect(self._changed)
+        theme.changed.connect(lambda: self._changed())
 
     def text(self) -> str:
         """All of it."""
@@ -66,7 +66,7 @@ class GrowingText(QPlainTextEdit):
         cursor = QTextCursor(self.document())
         cursor.movePosition(QTextCursor.MoveOperation.End)
         cursor.insertText(text)
-        self._changed()
+        self._changed(only_grown=True)
         if follows:
             bar.setValue(bar.maximum())
 
@@ -75,7 +75,7 @@ class GrowingText(QPlainTextEdit):
 
     def heightForWidth(self, width: int) -> int:
         line = self.fontMetrics().lineSpacing()
-        return min(self._most * line, max(self._least * line, self._text_height(width)))
+        return min(self._most_height(), max(self._least * line, self._text_height(width)))
 
     def sizeHint(self) -> QSize:
         width = self.width() if self.testAttribute(Qt.WidgetAttribute.WA_Resized) else 160
@@ -99,42 +99,47 @@ class GrowingText(QPlainTextEdit):
         if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
             self._changed()
 
+    def _most_height(self) -> int:
+        return self._most * self.fontMetrics().lineSpacing()
+
     def _text_height(self, width: int) -> int:
-        """Of all lines when they are wrapped in so many pixels; kept until the text or the font changes."""
+        """Of all lines when they are wrapped in so many pixels; counted no further than a line beyond the most."""
         if width not in self._heights:
-            option = QTextOption()
+            option, most = QTextOption(), self._most_height()
             option.setWrapMode(self.wordWrapMode())
             height, block = 0.0, self.document().firstBlock()
-            while block.isValid():
-                height += _block_height(block.text(), self.font(), option, width)
+            while block.isValid() and height <= most:
+                height += _block_height(block.text(), self.font(), option, width, most - height)
                 block = block.next()
             self._heights[width] = math.ceil(height) + 2
         return self._heights[width]
 
-    def _changed(self) -> None:
+    def _changed(self, *, only_grown: bool = False) -> None:
         """The text or its font is another: the layout is told if that makes another height."""
         if not hasattr(self, "_heights"):
             return  # Qt tells of the first font while this is being made
-        self._heights.clear()
+        most = self._most_height()
+        # What was too high already is so with more text.
+        self._heights = {at: each for at, each in self._heights.items() if only_grown and each > most + 2}
         self._show_bar()
         if self.heightForWidth(self.width()) != self.height():
             self.updateGeometry()
 
     def _show_bar(self) -> None:
         """A bar only where there is more than the most that is shown: a bar would narrow the lines, and need itself."""
-        is_long = self._text_height(self.width()) > self._most * self.fontMetrics().lineSpacing()
+        is_long = self._text_height(self.width()) > self._most_height()
         policy = Qt.ScrollBarPolicy.ScrollBarAsNeeded if is_long else Qt.ScrollBarPolicy.ScrollBarAlwaysOff
         if policy != self.verticalScrollBarPolicy():
             self.setVerticalScrollBarPolicy(policy)
 
 
-def _block_height(text: str, font: QFont, option: QTextOption, width: int) -> float:
-    """The height of one paragraph, as QPlainTextEdit lays it out."""
+def _block_height(text: str, font: QFont, option: QTextOption, width: int, most: float) -> float:
+    """The height of one paragraph, as QPlainTextEdit lays it out; no further than the first line beyond `most`."""
     layout = QTextLayout(text, font)
     layout.setTextOption(option)
     layout.beginLayout()
     height = 0.0
-    while (line := layout.createLine()).isValid():
+    while height <= most and (line := layout.createLine()).isValid():
         line.setLeadingIncluded(True)
         line.setLineWidth(width)
         height += line.height()

@@ -107,6 +107,11 @@ class SampleCard(QFrame):
         self._waiting.append(text)
         self._n_waiting = n_tokens
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether text came that is not shown yet."""
+        return bool(self._waiting)
+
     def flush(self) -> None:
         """Show what came since the last time."""
         if self._waiting:

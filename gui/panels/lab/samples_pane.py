@@ -7,6 +7,7 @@ the engine that writes them.
 from __future__ import annotations
 
 from PySide6.QtCore import QTimer, Signal
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from gui.icons import Icons
@@ -102,8 +103,19 @@ class SamplesPane(QWidget):
         return self._frame.isActive()
 
     def _flush(self) -> None:
+        """Show what came; what is scrolled away waits until it is seen or done."""
         for each in self._cards:
-            each.flush()
+            if not each.visibleRegion().isEmpty():
+                each.flush()
+        self._wait_on()
+
+    def _wait_on(self) -> None:
+        if self.isVisible() and any(each.is_waiting for each in self._cards):
+            self._frame.start()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._wait_on()
 
     def _link(self, text: str, name: str) -> QPushButton:
         button = QPushButton(text)

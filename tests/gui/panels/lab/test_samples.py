@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import Qt
@@ -9,8 +10,8 @@ from PySide6.QtGui import QGuiApplication
 
 from engine.base.errors import Trouble
 from engine.runtime.supervisor import Phase
-from engine.wire.messages import ColumnKind, FinishReason
-from gui.panels.lab.presenter.samples import Order, RunState
+from engine.wire.messages import ColumnKind, FinishReason, SampleColumn
+from gui.panels.lab.presenter.samples import Column, Order, RunState, SamplesPage
 from gui.panels.lab.sample_card import SampleCard
 from gui.theme import Mode
 from tests.gui.panels.lab.conftest import OpenLab
@@ -215,6 +216,32 @@ def wanted(card: SampleCard) -> int:
         lines += document.documentLayout().blockBoundingRect(block).height()
         block = block.next()
     return max(round(lines) + 2, 3 * card.text.fontMetrics().lineSpacing())
+
+
+def test_what_is_scrolled_away_is_shown_when_it_is_seen(lab: OpenLab) -> None:
+    asked = [SampleColumn(ColumnKind.CHAIN, (), place) for place in range(32)]
+    columns = tuple(Column(place, each.kind, 4, 0.6, each.seed) for place, each in enumerate(asked))
+    pane, area = lab.page.samples, lab.page._samples_area
+    pane.show_page(SamplesPage(columns, None, RunState.RUNNING))
+    lab.page._stack.setCurrentWidget(area)
+    lab.wait(lambda: area.verticalScrollBar().maximum() > 0)
+    for place in range(32):
+        pane.grow(place, "a word", 2)
+    first, last = lab.cards[0], lab.cards[31]
+    lab.wait(lambda: first.text.text() == "a word")
+    assert last.text.text() == ""
+    area.verticalScrollBar().setValue(area.verticalScrollBar().maximum())
+    lab.wait(lambda: last.text.text() == "a word")
+    lab.wait(lambda: not pane.is_ticking or any(card.is_waiting for card in lab.cards))
+    last.copy.click()
+    assert QGuiApplication.clipboard().text() == "a word"
+    lab.window.go("settings")
+    lab.wait(lambda: not pane.is_ticking)  # nobody sees it, so nothing is looked at
+    lab.window.go("lab")
+    assert pane.is_ticking
+    pane.show_page(SamplesPage(tuple(replace(each, text="a word") for each in columns), None, RunState.DONE))
+    assert {card.text.text() for card in lab.cards} == {"a word"}
+    assert not pane.is_ticking
 
 
 def test_a_notice_that_comes_while_the_page_is_on_screen_is_not_cut(lab: OpenLab) -> None:
