@@ -38,6 +38,7 @@ FIELDS = FieldSet(
             help="Only what this GBNF grammar allows can be written. It begins with the rule root. Empty is off.",
             source="llama.h llama_sampler_init_grammar",
             neutral="",
+            multiline=True,
         ),
         Field(
             key="json_schema",
@@ -47,6 +48,7 @@ FIELDS = FieldSet(
             help="Only JSON that this schema describes can be written. Empty is off; {} is any JSON object.",
             source="llama_cpp.llama_grammar json_schema_to_gbnf; json-schema.org",
             neutral="",
+            multiline=True,
         ),
         Field(
             key="grammar_trigger_words",

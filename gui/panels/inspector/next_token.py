@@ -10,7 +10,14 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWi
 from engine.base.bus import Unsubscribe
 from engine.base.clock import SystemClock
 from engine.sampling.chain import Chain
-from engine.workbench.events import EngineChanged, MessageFinished, MessageText, SettingsChanged, ThreadChanged
+from engine.workbench.events import (
+    ChainChanged,
+    EngineChanged,
+    MessageFinished,
+    MessageText,
+    SettingsChanged,
+    ThreadChanged,
+)
 from gui.page import PanelContext
 from gui.panels.inspector.presenter.next_token import (
     N_ROWS,
@@ -138,6 +145,7 @@ class NextTokenSection(Section):
             bus.subscribe(ThreadChanged, lambda _event: presenter.thread_changed()),
             bus.subscribe(MessageFinished, lambda event: presenter.message_finished(event.message)),
             bus.subscribe(MessageText, lambda _event: presenter.text_came()),
+            bus.subscribe(ChainChanged, lambda _event: presenter.chain_changed()),
             bus.subscribe(SettingsChanged, lambda _event: presenter.chain_changed()),
             bus.subscribe(EngineChanged, lambda event: presenter.engine_changed(event.state)),
         )
