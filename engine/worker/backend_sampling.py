@@ -1,10 +1,10 @@
 """Backend sampling: the sampler chain as a part of the model's graph, so that a token comes back and no logits.
 
-On a GPU this saves copying a row of logits for each token. It is used only where every stage of the chain has a form
-that the backend can compute (`llama_sampler_i.backend_apply`; stages that draw by themselves have none): a chain that would be split
-between the two is left to the plain way. The draws come from the same generator, so a seed gives the same text. On a
-CPU there is nothing to save: measured 0.96 to 1.1 of the plain speed. Rejected: `llama_context_params.samplers`, which would tie the chain to the
-load, while here each answer has its own and may change it in the middle.
+On a GPU this saves copying a row of logits for each token. It is used only where every stage of the chain has a form that
+the backend can compute (`llama_sampler_i.backend_apply`; stages that draw by themselves have none): a chain that would be
+split between the two is left to the plain way. The draws come from the same generator, so a seed gives the same text. On a
+CPU there is nothing to save. Rejected: `llama_context_params.samplers`, which would tie the chain to the load, while here
+each answer has its own and may change it in the middle.
 
 Source: llama.h `llama_set_sampler` (experimental), llama.cpp pull request 17004.
 """
