@@ -25,7 +25,8 @@ from gui.panels.inspector.presenter.distribution import StepRow, TokenRow, rows_
 
 N_TOP = 64  # tokens asked for: more than are shown, so that those that were cut are known too
 N_ROWS, N_ROWS_AT_TEMPERATURE = 6, 8
-PEEK_EVERY_S = 0.25
+PEEK_EVERY_S = 0.5  # while an answer is written each look takes a little of the processor that writes it
+N_TOP_LIVE = 16
 WITH_MODEL = (Phase.READY, Phase.READING, Phase.WRITING, Phase.WORKING)
 
 
@@ -334,7 +335,7 @@ class NextTokenPresenter:
         live = self._spot = Spot(Place.LIVE, Prompt())
         self._request = self._tried(
             lambda: self._workbench.lab.peek(
-                lambda taken: self._answered(live, taken), lambda _trouble: self._refused(live, None), n_top=N_TOP
+                lambda taken: self._answered(live, taken), lambda _trouble: self._refused(live, None), n_top=N_TOP_LIVE
             )
         )
 
