@@ -127,7 +127,7 @@ def _our_draws(session: Session, control: Control, chain: SamplerChain) -> Calla
 
     def draw() -> None:
         for _ in range(100):
-            control.answer_peeks(session, history, 1)
+            control.answer_peeks(session, history, 0, 1)
             session.sample(chain)
 
     return draw
