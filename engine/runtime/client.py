@@ -24,7 +24,7 @@ from engine.wire.frames import ProtocolFault, encode, event_reader
 from engine.wire.messages import Command, Event
 
 STDERR_LINES = 60
-SPIN_COUNT = 1000  # libgomp's own is 300,000; on an idle machine both are equally fast
+SPIN_COUNT = 1000  # libgomp's own is 300,000; on an idle machine the difference is within the noise
 
 
 @dataclass(frozen=True, slots=True)

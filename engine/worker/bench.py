@@ -17,8 +17,8 @@ from engine.wire.messages import Bench, Benched, BenchPoint
 from engine.worker.session import Session
 
 CONTENDED_BELOW = 0.7
-"""Less than this share of the processor time that the threads could use means that others took it. On an idle machine it is
-0.83 and more: between two tokens all threads but one sleep."""
+"""Less than this share of the processor time that the threads could use means that others took it. On an idle machine with
+two cores it was 0.83 to 0.86: between two tokens all threads but one sleep. How low it falls beside a busy neighbour was not measured."""
 
 
 class CpuShare:

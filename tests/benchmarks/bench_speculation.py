@@ -101,8 +101,8 @@ def speculation_rows(model: Path) -> Iterator[Row]:
     name = model.stem
     cases: tuple[tuple[str, str, str, Chain, dict[str, Value]], ...] = (
         ("lookup over plain, a text that repeats", "≥ 1.05", REPEATS, GREEDY, LOOKUP),
-        ("lookup over plain, an open story", "≥ 0.85", STORY, GREEDY, LOOKUP),
-        ("lookup over plain, a drawn story", "≥ 0.85", STORY, Chain.default(), LOOKUP),
+        ("lookup over plain, an open story", "≥ 0.90", STORY, GREEDY, LOOKUP),
+        ("lookup over plain, a drawn story", "≥ 0.90", STORY, Chain.default(), LOOKUP),
         ("sampling in the graph over plain", "", STORY, Chain.default(), INSIDE),
     )
     try:
