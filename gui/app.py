@@ -19,6 +19,7 @@ from engine.base.paths import Paths
 from engine.settings import read_settings
 
 EXIT_NO_WINDOW, EXIT_BAD = 1, 2
+PAGES = ("chat", "memory", "hardware", "models", "lab", "settings")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -147,7 +148,7 @@ def flags_of(arguments: list[str]) -> Flags:
     parser = argparse.ArgumentParser(prog="main.py", description="Open the Llamarium window.", allow_abbrev=False)
     parser.add_argument("--data-dir", metavar="FOLDER", help="keep chats, settings and logs here")
     parser.add_argument("--model", metavar="MODEL", help="load this GGUF file instead of the last one")
-    parser.add_argument("--page", choices=("chat", "memory", "hardware", "models", "settings"), help="begin there")
+    parser.add_argument("--page", choices=PAGES, help="begin there")
     return Flags(**vars(parser.parse_args(arguments)))
 
 

@@ -18,6 +18,7 @@ from PySide6.QtCore import QObject, Qt, QTimer
 from engine.base.bus import Bus
 
 BUSY_MS = 16
+WRITING_MS = 32  # an answer's text comes in frames 100 ms apart; each tick more takes from the processor that writes it
 IDLE_MS = 50
 BUDGET_MS = 8.0
 QUIET_AFTER_S = 2.0
@@ -47,7 +48,7 @@ class Bridge(QObject):
         self._budget_s = budget_ms / 1000
         self._now_s = now_s
         self._delays_ms: deque[float] = deque(maxlen=KEPT_TICKS)
-        self._active = False
+        self._active, self._busy_ms = False, BUSY_MS
         self._last_event_s = now_s()
         self._due_s = 0.0
         self._timer = QTimer(self)
@@ -70,14 +71,14 @@ class Bridge(QObject):
 
     @property
     def interval_ms(self) -> int:
-        """The present tick: 16 ms while something happens, 50 ms after two quiet seconds."""
+        """The present tick: 16 ms while something happens, 32 ms while an answer is written, 50 ms after two quiet seconds."""
         return self._timer.interval()
 
-    def set_active(self, active: bool) -> None:
-        """Keep the short tick while a run, a load or a download is on, however quiet it is."""
-        self._active = active
+    def set_active(self, active: bool, *, is_writing: bool = False) -> None:
+        """Keep the short tick while a run, a load or a download is on, however quiet it is; while text comes a longer one."""
+        self._active, self._busy_ms = active, WRITING_MS if is_writing else BUSY_MS
         if active:
-            self._set_interval(BUSY_MS)
+            self._set_interval(self._busy_ms)
 
     def delays_ms(self) -> tuple[float, ...]:
         """How late each of the last ticks came, in ms, oldest first; what the window's thread spent elsewhere."""
@@ -102,7 +103,7 @@ class Bridge(QObject):
         self._delays_ms.append(max(0.0, (begin_s - self._due_s) * 1000))
         if self.pump_now():
             self._last_event_s = begin_s
-            self._set_interval(BUSY_MS)
+            self._set_interval(self._busy_ms)
         elif not self._active and begin_s - self._last_event_s >= QUIET_AFTER_S:
             self._set_interval(IDLE_MS)
         # Due from this tick, early or late: Qt keeps a repeating timer's rhythm, so the tick after a late one comes

@@ -225,7 +225,7 @@ class Wiring(QObject):
 
     def _engine_changed(self, event: EngineChanged) -> None:
         state = event.state
-        self.bridge.set_active(state.is_busy)
+        self.bridge.set_active(state.is_busy, is_writing=state.phase is Phase.WRITING)
         if state.phase is Phase.READING:
             self._thinking = False
         self._footer_soon()

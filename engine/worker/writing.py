@@ -40,7 +40,7 @@ from engine.worker.schemas import grammar_of_schema
 from engine.worker.session import Aborted, Session
 from engine.worker.speculation import refuse_one_output, steps_of
 
-BUNDLE_S = 0.08
+BUNDLE_S = 0.1
 """Pieces that come within so short a time travel in one frame: as often as a window draws them."""
 
 

@@ -151,3 +151,10 @@ def test_a_contended_processor_names_its_share_and_one_thread_less() -> None:
     assert "61%" in trouble.value
     assert trouble.remedies == (Remedy(RemedyKind.SET_OPTION, "Use 3 threads", "n_threads=3"),)
     assert contended_trouble(None, 1).remedies == ()
+
+
+def test_every_page_can_be_named_on_the_command_line() -> None:
+    from gui.app import PAGES
+    from gui.panels import PANELS
+
+    assert tuple(each.key for each in PANELS) == PAGES

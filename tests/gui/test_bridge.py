@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 
 from engine.base.bus import Bus
-from gui.bridge import BUSY_MS, IDLE_MS, QUIET_AFTER_S, Bridge
+from gui.bridge import BUSY_MS, IDLE_MS, QUIET_AFTER_S, WRITING_MS, Bridge
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,20 @@ def test_it_keeps_the_short_tick_while_a_run_is_active(qtbot) -> None:
     assert bridge.interval_ms == BUSY_MS
     bridge.set_active(False)
     qtbot.waitUntil(lambda: bridge.interval_ms == IDLE_MS, timeout=3000)
+    bridge.stop()
+
+
+def test_while_an_answer_is_written_the_tick_is_longer(qtbot) -> None:
+    bus = Bus()
+    bridge = Bridge(bus)
+    bridge.set_active(True, is_writing=True)
+    bridge.start()
+    n_before = len(bridge.delays_ms())
+    bus.post(Piece(1))
+    qtbot.waitUntil(lambda: len(bridge.delays_ms()) >= n_before + 3, timeout=3000)
+    assert bridge.interval_ms == WRITING_MS, "text that came does not shorten it"
+    bridge.set_active(True)
+    assert bridge.interval_ms == BUSY_MS
     bridge.stop()
 
 

@@ -64,7 +64,7 @@ class ChatPage(QWidget):
         super().__init__()
         self.context, self._now = context, now
         self._told_warnings: set[tuple[str, ...]] = set()
-        self._is_narrow = self._is_moved = self._is_shown = False
+        self._is_narrow = self._is_moved = self._is_shown = self._is_prepared = False
         self.setAccessibleName(self.tr("Chat"))
         self.presenter = ChatPresenter(context.workbench)
         theme, icons = context.theme, context.icons
@@ -104,6 +104,9 @@ class ChatPage(QWidget):
         if isinstance(self.inspector, Activates):
             self.inspector.activated()
         self._is_shown = True
+        if not self._is_prepared:
+            self._is_prepared = True
+            self.transcript.prepare()
         self._place_toast()
         self.composer.edit.setFocus(Qt.FocusReason.OtherFocusReason)
 

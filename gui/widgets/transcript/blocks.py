@@ -49,6 +49,10 @@ class Grammar:
         self._full: MarkdownIt | None = None
         self._outline: MarkdownIt | None = None
 
+    def prepare(self) -> None:
+        """Import the parser now (a tenth of a second), so that the first message need not wait. From any thread."""
+        self.parse("")
+
     def parse(self, text: str, env: MutableMapping[str, Any] | None = None) -> list[Token]:
         """All tokens. `env` carries link references in and out."""
         if self._full is None:

@@ -42,6 +42,7 @@ from gui.widgets.transcript.styles import TextStyles
 from gui.widgets.transcript.writer import DocumentWriter, Placed
 
 CARET_WIDTH = 8
+NOTHING_CHANGED = 1 << 60  # no place in a document
 _PAGE_KEYS = (
     Qt.Key.Key_PageUp,
     Qt.Key.Key_PageDown,
@@ -76,10 +77,14 @@ class TextBody(QTextBrowser):
             Qt.TextInteractionFlag.TextBrowserInteraction | Qt.TextInteractionFlag.TextSelectableByKeyboard
         )
         self.viewport().setAutoFillBackground(False)
+        for each in (self, self.viewport()):
+            each.setAttribute(Qt.WidgetAttribute.WA_StaticContents)  # a line more does not draw the others anew
         self.anchorClicked.connect(lambda url: self.link_clicked.emit(url.toString()))
         self.writer = DocumentWriter(self.document(), styles, highlighter)
         self.flow = TextFlow(self.writer, grammar)
         self.plain = PlainFlow(self.writer)
+        self._changed_from = NOTHING_CHANGED
+        self.document().contentsChange.connect(self._content_changed)
 
     # ---- text
 
@@ -94,16 +99,38 @@ class TextBody(QTextBrowser):
         self.setTextCursor(QTextCursor(self.document()))
 
     def append_markdown(self, text: str) -> None:
-        """Insert text at the end. A selection up to the end does not grow with it."""
+        """Insert text at the end, to be drawn by `draw_changed`. A selection up to the end does not grow with it."""
         before = self.textCursor()
         anchor, position = before.anchor(), before.position()
-        self.flow.append(text)
+        # The layout would have the whole last paragraph drawn anew for each word; what changed are its last lines.
+        layout = self.document().documentLayout()
+        layout.blockSignals(True)
+        try:
+            self.flow.append(text)
+        finally:
+            layout.blockSignals(False)
         after = self.textCursor()
         if anchor != position and (after.anchor(), after.position()) != (anchor, position):
             last = self.document().characterCount() - 1
             after.setPosition(min(anchor, last))
             after.setPosition(min(position, last), QTextCursor.MoveMode.KeepAnchor)
             self.setTextCursor(after)
+
+    def _content_changed(self, position: int, _n_removed: int, _n_added: int) -> None:
+        self._changed_from = min(self._changed_from, position)
+
+    def draw_changed(self) -> None:
+        """Have what `append_markdown` changed drawn: from the line before it (a caret, a bar that goes on) to the end."""
+        position, self._changed_from = self._changed_from, NOTHING_CHANGED
+        if position == NOTHING_CHANGED:
+            return
+        last = max(0, self.document().characterCount() - 1)
+        block = self.document().findBlock(min(max(0, position - 1), last))
+        line = block.layout().lineForTextPosition(min(max(0, position - 1), last) - block.position())
+        top = self.document().documentLayout().blockBoundingRect(block).top() + (line.y() if line.isValid() else 0.0)
+        y = max(0, math.floor(top) - 1)
+        viewport = self.viewport()
+        viewport.update(0, y, viewport.width(), max(viewport.height(), self.text_height()) - y)
 
     # ---- size
 

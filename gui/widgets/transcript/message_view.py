@@ -8,7 +8,7 @@ them take 5.6 s to open).
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QPoint, QSize, Qt, Signal
-from PySide6.QtGui import QEnterEvent, QFont
+from PySide6.QtGui import QEnterEvent, QFont, QPainter, QPaintEvent
 from PySide6.QtWidgets import QLabel, QWidget
 
 from gui.theme import set_kind
@@ -41,6 +41,9 @@ class MessageView(QWidget):
     def __init__(self, styles: TextStyles, grammar: Grammar, highlighter: Highlighter, parent: QWidget) -> None:
         super().__init__(parent)
         theme = styles.theme
+        # Opaque: Qt then scrolls it by moving its pixels; otherwise each new line would draw all messages anew.
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.setAttribute(Qt.WidgetAttribute.WA_StaticContents)
         self._styles, self._grammar, self._highlighter = styles, grammar, highlighter
         self.value: MessageValue | None = None
         self._shown_version = 0  # of the styles that the texts were written with
@@ -117,8 +120,16 @@ class MessageView(QWidget):
         self._show_rest(is_open)
 
     def append_text(self, text: str) -> None:
-        """Insert text at the end of a streaming message."""
+        """Insert text at the end of a streaming message; `draw_changed` has it drawn once the view is in its place."""
         self.body.append_markdown(text)
+
+    def draw_changed(self) -> None:
+        """Have the text that was inserted drawn."""
+        self.body.draw_changed()
+
+    def growth(self) -> int:
+        """How many pixels higher the text is than its place, which `lay_out` will give it."""
+        return 0 if self.body.isHidden() else max(0, self.body.text_height() - self.body.height())
 
     def append_thinking(self, text: str) -> None:
         """Insert text at the end of its thoughts; only written when they are folded out."""
@@ -332,6 +343,11 @@ class MessageView(QWidget):
 
     def sizeHint(self) -> QSize:
         return self.size()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.fillRect(event.rect(), self._styles.theme.color("surface0"))
+        painter.end()
 
     def enterEvent(self, event: QEnterEvent) -> None:
         super().enterEvent(event)

@@ -27,6 +27,14 @@ class ViewPool:
         """All views there are."""
         return len(self._live) + len(self._spare)
 
+    def prepare(self, n_views: int) -> bool:
+        """Make one view more for a message to come, unless there are so many; True when more are missing."""
+        if len(self) < n_views:
+            view = self._make()
+            view.hide()
+            self._spare.insert(0, view)
+        return len(self) < n_views
+
     def live(self, message_id: str) -> MessageView | None:
         """The view that is on screen for a message."""
         return self._live.get(message_id)
@@ -67,6 +75,8 @@ class ViewPool:
         for index, view in enumerate(self._spare):
             if view.value is not None and view.value.id == message_id:
                 return self._spare.pop(index)
+        if self._spare and self._spare[0].value is None:  # prepared, and never used
+            return self._spare.pop(0)
         if len(self._spare) >= N_SPARE:
             index = next((i for i, view in enumerate(self._spare) if not view.has_selection()), 0)
             return self._spare.pop(index)

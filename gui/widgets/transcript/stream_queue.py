@@ -1,4 +1,4 @@
-"""Text that came and is not on screen yet: handed over together, at most twelve times a second.
+"""Text that came and is not on screen yet: handed over together, at most ten times a second.
 
 On two cores the engine loses what the window takes, so a fast model's tokens share an update. After an update that took
 long (a hostile text) the next one waits longer, so the window stays its reader's.
@@ -12,7 +12,7 @@ from PySide6.QtCore import QElapsedTimer, QObject, QTimer, Signal
 
 # A little less than the worker bundles for, so that each of its frames is shown when it comes. On two cores the engine
 # loses what the window takes: 30 updates a second cost it a tenth of its speed.
-FLUSH_MS = 70
+FLUSH_MS = 90
 LONGEST_MS = 600
 PAUSE = 4  # times what the last update took, if that is longer than FLUSH_MS
 

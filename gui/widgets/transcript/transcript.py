@@ -9,11 +9,12 @@ Rejected, each measured: one browser for all (2.8 s to open), a widget a message
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QPainter, QPaintEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QAbstractScrollArea, QApplication, QFrame, QWidget
 
@@ -35,6 +36,8 @@ COLUMN_WIDTH = 740  # pixels of text at most; with the margins it stays within 7
 MARGIN = 22
 GAP = 18  # pixels below a message
 NEAR_END = 2  # pixels
+N_PREPARED = 2  # message widgets made before there are messages: a question and its answer
+PREPARE_EVERY_MS = 60
 
 
 class Transcript(QAbstractScrollArea):
@@ -61,7 +64,7 @@ class Transcript(QAbstractScrollArea):
         self._queue = StreamQueue(self._insert, self)
         self._reader = ReadingPlace(self._rows)
         self._is_placing = False
-        self._queue.flushed.connect(self._place)
+        self._queue.flushed.connect(self._place_grown)
 
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -78,6 +81,19 @@ class Transcript(QAbstractScrollArea):
         self._jump.clicked.connect(self.jump_to_latest)
         self._jump.hide()
         theme.changed.connect(self._theme_changed)
+
+    def prepare(self) -> None:
+        """Make what the first messages will need, bit by bit: it takes a tenth of a second, which nobody waits for now."""
+        threading.Thread(target=self._grammar.prepare, name="markdown-import", daemon=True).start()
+        timer = QTimer(self, interval=PREPARE_EVERY_MS)
+
+        def step() -> None:
+            if not self._pool.prepare(N_PREPARED):
+                timer.stop()
+                timer.deleteLater()
+
+        timer.timeout.connect(step)
+        timer.start()
 
     # ---- messages
 
@@ -315,6 +331,22 @@ class Transcript(QAbstractScrollArea):
             self._is_placing = False
         self._empty.setVisible(len(self._rows) == 0)
         self._jump.setVisible(not self.is_following and len(self._rows) > 0)
+
+    def _place_grown(self) -> None:
+        """Place what grew by the text that came, and only then have that text drawn.
+
+        Qt moves the pixels of an opaque widget that moves, unless a part of it waits to be drawn. So a view that will go
+        up by its own growth goes first, is laid out then (in `_measure`) and has its last lines drawn at the end; in any
+        other order the whole message is drawn again for each line.
+        """
+        if self.is_following and self._reader.most(self.viewport().height()) > 0:
+            views = sorted(self._pool, key=lambda view: view.y())
+            if grown := sum(view.growth() for view in views):
+                for view in views:
+                    view.move(view.x(), view.y() - grown)
+        self._place()
+        for view in self._pool:
+            view.draw_changed()
 
     def _settle_rows(self) -> tuple[int, range]:
         """Measure what is in sight until nothing changes; returns the scroll position and the rows in sight."""

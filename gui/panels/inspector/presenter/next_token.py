@@ -25,7 +25,7 @@ from gui.panels.inspector.presenter.distribution import StepRow, TokenRow, rows_
 
 N_TOP = 64  # tokens asked for: more than are shown, so that those that were cut are known too
 N_ROWS, N_ROWS_AT_TEMPERATURE = 6, 8
-PEEK_EVERY_S = 0.5  # while an answer is written each look takes a little of the processor that writes it
+PEEK_EVERY_S = 1.0  # while an answer is written each look takes a little of the processor that writes it
 N_TOP_LIVE = 16
 WITH_MODEL = (Phase.READY, Phase.READING, Phase.WRITING, Phase.WORKING)
 

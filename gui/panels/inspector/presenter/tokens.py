@@ -142,6 +142,7 @@ class TokensPresenter:
         self._trouble: Trouble | None = None
         self._reads_next: MessageId | None = None  # the question whose next answer on screen is read too
         self._model = ""
+        self._phase: Phase | None = None
 
     # ---- what the view asks
 
@@ -284,6 +285,9 @@ class TokensPresenter:
     def engine_changed(self, state: EngineState) -> None:
         """The engine may have another model, to which these tokens mean nothing, or time for something."""
         model = state.facts.fingerprint if state.facts is not None and state.phase in WITH_MODEL else ""
+        if (model, state.phase) == (self._model, self._phase):
+            return  # only its figures are others, as a few times a second while it writes
+        self._phase = state.phase
         if model != self._model:
             self._model = model
             self._forget()

@@ -7,15 +7,18 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 from PySide6.QtCore import QPoint, Qt, QUrl
-from PySide6.QtGui import QGuiApplication, QImage, QTextCursor, QTextDocument
+from PySide6.QtGui import QGuiApplication, QImage, QPaintEvent, QPixmap, QTextCursor, QTextDocument
 from PySide6.QtWidgets import QApplication, QLabel
 from pytestqt.qtbot import QtBot
 
 from gui.icons import Icons
 from gui.theme import Mode, Theme
 from gui.widgets.transcript import MessageState, MessageValue, Role, Transcript
+from gui.widgets.transcript.body import TextBody
 from gui.widgets.transcript.message_view import MessageView
 from gui.widgets.transcript.overlays import EmptyState, FocusRing, JumpButton
 from gui.widgets.transcript.pool import N_SPARE
@@ -606,3 +609,76 @@ def test_the_line_under_an_answer_stands_right_under_a_table_that_ends_it(transc
     below = second.writer.placed[-1].block
     top = second.document().documentLayout().blockBoundingRect(below).top()
     assert top >= first.height() - 2, "text behind a table keeps its distance"
+
+
+MIXED = (
+    "A paragraph that is long enough to be broken into several lines, with **bold words that come late** and `code`.\n\n"
+    "> A quote that goes on\n> over two lines\n\n"
+    "1. one\n2. two, which is so long that it needs another line to be told from its beginning to its very end\n\n"
+    "```py\ndef f(x):\n    return x\n```\n\n"
+    "| a | b |\n|---|---|\n| 1 | 2 |\n\nSetext\n======\n\nThe end comes, but it takes its time and a line or two.\n\n"
+)
+
+
+def pixels(pixmap: QPixmap) -> npt.NDArray[np.int16]:
+    image = pixmap.toImage().convertToFormat(QImage.Format.Format_RGBX8888)
+    return np.frombuffer(image.constBits(), np.uint8).astype(np.int16)
+
+
+def difference(transcript: Transcript) -> int:
+    """The largest between what the window's backing store holds, drawn in parts, and a new drawing, in 255ths."""
+    drawn = pixels(transcript.screen().grabWindow(transcript.winId()))
+    return int(np.abs(drawn - pixels(transcript.grab())).max())
+
+
+def test_what_is_drawn_in_parts_looks_as_if_it_were_drawn_at_once(transcript: Transcript) -> None:
+    transcript.set_messages([user("q", "One\n\n" * 8), writing("a")])
+    transcript.begin_stream("a")
+    text = MIXED * 3
+    for start in range(0, len(text), 17):
+        transcript.append_text("a", text[start : start + 17])
+        transcript.flush()
+        QApplication.processEvents()
+        assert difference(transcript) < 8, f"after {text[: start + 17]!r}"  # a clipped arc is rounded otherwise
+    transcript.finish("a", model("a", text, stats=("10 tok/s",)))
+    QApplication.processEvents()
+    assert difference(transcript) < 8
+
+
+def test_a_new_line_at_the_end_has_only_the_last_lines_drawn(
+    theme: Theme, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[int] = []
+    draw = TextBody.paintEvent
+
+    def counted(self: TextBody, event: QPaintEvent) -> None:
+        drawn.append(event.rect().height())
+        draw(self, event)
+
+    monkeypatch.setattr(TextBody, "paintEvent", counted)
+    transcript = Transcript(theme)
+    qtbot.addWidget(transcript)
+    transcript.resize(800, 600)
+    transcript.show()
+    transcript.set_messages([user("q", "One\n\n" * 12), writing("a", "word " * 400)])
+    transcript.append_text("a", "and ")
+    transcript.flush()
+    QApplication.processEvents()
+    body, before = view(transcript, "a").body, view(transcript, "a").body.height()
+    drawn.clear()
+    for _ in range(60):
+        transcript.append_text("a", "and a few words more ")
+        transcript.flush()
+        QApplication.processEvents()
+    line = body.fontMetrics().lineSpacing() * 1.6
+    assert body.height() > before + 5 * line, "it has scrolled by several lines"
+    assert drawn
+    assert max(drawn) < 4 * line
+
+
+def test_the_first_messages_find_their_widgets_made(transcript: Transcript, qtbot: QtBot) -> None:
+    transcript.prepare()
+    qtbot.waitUntil(lambda: transcript.n_views == 2)
+    transcript.set_messages([user("q", "Hello"), writing("a")])
+    assert transcript.n_views == 2, "those, and no others"
+    assert view(transcript, "q").body.toPlainText() == "Hello"
