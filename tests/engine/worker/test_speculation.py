@@ -241,7 +241,7 @@ def test_a_sliding_window_that_moved_on_gives_wrong_guesses_back(tmp_path: Path,
         driver.load(gemma3, n_outputs_max=4, **options)
         hot = Chain.default().with_value("temperature", 2.0).with_enabled("top_p", False).with_enabled("min_p", False)
         n_wrong = 0
-        for seed in range(1, 7):
+        for seed in range(1, 13):  # which of them brings a wrong guess is the processor's rounding
             plain, guessed = both(driver, prompt, hot, max_tokens=16, seed=seed)
             assert plain.stats.n_prompt > 768  # window and micro-batch, rounded up by the engine
             assert guessed.raw == plain.raw
@@ -249,4 +249,6 @@ def test_a_sliding_window_that_moved_on_gives_wrong_guesses_back(tmp_path: Path,
             assert guessed.stats.n_accepted is not None
             assert guessed.stats.no_shortcut == ""
             n_wrong += guessed.stats.n_drafted - guessed.stats.n_accepted
-        assert n_wrong > 0
+            if n_wrong:
+                break
+        assert n_wrong
