@@ -17,7 +17,7 @@ set-up := packaging/start.sh $(if $(GPU),--gpu "$(GPU)") $(if $(PYTHON),--python
 
 help:
 	@echo "make run          set up what is missing, then open the window   (GPU=cuda|vulkan|rocm|metal|cpu, PYTHON=, ARGS=)"
-	@echo "make test         set up, check, then run the tests              (ARGS= for pytest)"
+	@echo "make test         set up, check, then run the tests              (ARGS= for pytest, ARGS=-n0: one process)"
 	@echo "make setup        the set-up alone"
 	@echo "make check        style, types, floors"
 	@echo "make bench        speed and memory, as ratios to the plain engine"
@@ -36,16 +36,22 @@ setup:
 set-up-for-tests:
 	@$(set-up) --for test
 
-check: set-up-for-tests
+.PHONY: style
+style: set-up-for-tests
 	$(python) -m ruff check .
 	$(python) -m ruff format --check .
 	$(python) -m mypy
 	.venv/bin/lint-imports --no-cache
+
+check: style
 	QT_QPA_PLATFORM=offscreen $(python) -m pytest tests/architecture
 
-# The floors are part of check, so they are not run twice; pytest's summary is the last line.
-test: check
-	QT_QPA_PLATFORM=offscreen $(python) -m pytest --ignore=tests/architecture $(ARGS)
+# One process for each core (tests/conftest.py); one that is done takes over half of what another still has to do.
+# ARGS=-n0 runs all in one process. The floors are among the tests, so they are not run twice.
+# They start the engine's process some hundred times, so it must find its modules compiled.
+test: export PYTHONDONTWRITEBYTECODE =
+test: style
+	QT_QPA_PLATFORM=offscreen $(python) -m pytest -n auto --dist worksteal $(ARGS)
 
 bench: set-up-for-tests
 	$(python) -m tests.benchmarks $(ARGS)

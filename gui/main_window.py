@@ -193,19 +193,22 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(centre)
 
     def _build(self, key: str) -> None:
+        # From the outside in: a style sheet makes Qt restyle all that a widget holds when that is put into another one.
+        place = QWidget()
+        layout = QVBoxLayout(place)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
         area = NoticeArea(self.icons)
         area.remedy_chosen.connect(self._remedy)
         panel = self._pages[key].build(self._context(area))
         if not panel.accessibleName():
             panel.setAccessibleName(self._pages[key].title)
-        place = QWidget()
-        layout = QVBoxLayout(place)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
+        self._places[key] = self._stack.addWidget(place)
         layout.addWidget(area)
         layout.addWidget(panel, 1)
+        if place.isVisible():
+            panel.show()  # now; Qt would do it with the next events
         self._areas[key], self._panels[key] = area, panel
-        self._places[key] = self._stack.addWidget(place)
 
     def _context(self, notices: NoticeArea) -> PanelContext:
         return PanelContext(

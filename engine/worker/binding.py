@@ -59,6 +59,10 @@ class NativeLog:
         self._callback = llama.llama_log_callback(self._take)
         llama.llama_log_set(self._callback, ctypes.c_void_p(0))
 
+    def close(self) -> None:
+        """Hear no more. To be called before this object goes in a process that stays: llama.cpp would still call it."""
+        llama.llama_log_set(llama.llama_log_callback(), ctypes.c_void_p(0))
+
     def tail(self) -> str:
         return "\n".join(self.lines)
 

@@ -50,11 +50,11 @@ class Driver:
         self.workbench.subscribe(kind, found.append)
         return found
 
-    def load(self, path: Path, **options: object) -> None:
-        """Load a model and wait until it is ready."""
+    def load(self, path: Path, *, planned: bool = False, **options: object) -> None:
+        """Load a model and wait until it is ready; `planned` by a dry run first, which takes a second worker."""
         wanted = {**self.workbench.load_options, **options}
         self.workbench.set_load_options(wanted)  # type: ignore[arg-type]
-        self.workbench.open_model(path)
+        self.workbench.open_model(path, anyway=not planned)
         refused = (Phase.EMPTY, Phase.LOST)
         assert self.workbench.state.phase in (Phase.PLANNING, Phase.LOADING)
         self.until(lambda: self.workbench.state.phase is Phase.READY or self.workbench.state.phase in refused)

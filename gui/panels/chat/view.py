@@ -415,15 +415,16 @@ class ChatPage(QWidget):
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.splitter.setChildrenCollapsible(False)
         self.splitter.setHandleWidth(1)
+        # First, as a style sheet makes Qt restyle all that a widget holds whenever that is put into another one.
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.splitter)
         for place, (name, widget) in enumerate(
             (("list", self.list), ("centre", self._centre), ("inspector", self.inspector))
         ):
             widget.setMinimumWidth(NARROWEST[name])
             self.splitter.addWidget(widget)
             self.splitter.setStretchFactor(place, 1 if name == "centre" else 0)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.splitter)
 
     def _fill_foot(self) -> None:
         """What stands under the thread, as wide as its column."""

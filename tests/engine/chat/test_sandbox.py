@@ -44,7 +44,7 @@ def fault_of(source: str, deadline_s: float = 10.0) -> TemplateFault:
 def test_a_template_that_never_ends_is_ended_in_time(source: str) -> None:
     began_s = time.monotonic()
     assert fault_of(source, deadline_s=0.2) is TemplateFault.DEADLINE
-    assert time.monotonic() - began_s < 2.0
+    assert time.monotonic() - began_s < 5.0
 
 
 def test_the_deadline_is_kept_by_the_clock_that_was_given() -> None:

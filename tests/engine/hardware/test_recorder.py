@@ -363,9 +363,9 @@ def test_a_hanging_driver_delays_neither_looks_nor_the_end() -> None:
     assert recorder.latest() is None
     assert recorder.series("counter", Quantity.GPU_USE) == ([], [])
     recorder.watch("worker", os.getpid())
-    assert time.monotonic() - start < 0.5
+    assert time.monotonic() - start < 1.0
     recorder.close()
-    assert time.monotonic() - start < 2.0
+    assert time.monotonic() - start < 5.0
     probe.may_go_on.set()
     assert probe.has_closed.wait(5.0)
 

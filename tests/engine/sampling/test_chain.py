@@ -64,8 +64,14 @@ def test_a_chain_survives_json(chain):
     assert Chain.from_wire(json.loads(json.dumps(chain.to_wire()))) == chain
 
 
+def _xtc_takes_what_was_cut(chain: Chain) -> bool:
+    """At a threshold that rounds to 0 every token is likely enough, also one that a stage before has cut."""
+    xtc = chain.link("xtc")
+    return xtc.is_active and np.float32(xtc.values["xtc_threshold"]) == 0
+
+
 @settings(deadline=None)
-@given(chain=chains())
+@given(chain=chains().filter(lambda chain: not _xtc_takes_what_was_cut(chain)))
 def test_every_chain_leaves_something_to_draw(chain):
     results = chain.reference(RAMP, (0, 50, 99, 99))
     assert [each.key for each in results] == [RAW, *(each.key for each in chain.active()), DRAW]
@@ -339,6 +345,13 @@ def test_several_values_change_at_once_and_none_of_them_if_one_is_bad():
 def test_a_chain_that_cuts_everything_names_the_stage_that_did():
     chain = DEFAULT.with_values({"top_k": 1, "logit_bias": ["99=false"]}).moved("logit_bias", 9)
     with pytest.raises(KnownError, match=r"leave no token.*Logit bias"):
+        chain.reference(RAMP)
+
+
+def test_xtc_at_a_threshold_of_zero_takes_what_was_cut_and_is_named():
+    chain = DEFAULT.with_values({"logit_bias": ["99=false"], "xtc_probability": 1.0, "xtc_threshold": 0.0})
+    chain = chain.with_enabled("top_k", False).with_enabled("top_p", False).with_enabled("min_p", False)
+    with pytest.raises(KnownError, match=r"leave no token.*XTC"):
         chain.reference(RAMP)
 
 

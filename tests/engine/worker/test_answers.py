@@ -87,15 +87,15 @@ def test_characters_of_several_tokens_arrive_whole(loaded: Driver) -> None:
 
 
 def test_a_full_context_ends_the_answer_and_says_so(loaded: Driver) -> None:
-    long = "word " * 1000
+    long = "word " * 480
     answer = ask(loaded, long, max_tokens=500, ignore_eos=True)
     assert answer.reason is FinishReason.CONTEXT
-    assert answer.stats.n_prompt + answer.stats.n_completion == 1024
+    assert answer.stats.n_prompt + answer.stats.n_completion == 512
 
 
 def test_a_prompt_that_does_not_fit_is_refused_with_choices(loaded: Driver) -> None:
-    answer = ask(loaded, [("user", "word " * 1500)])
-    assert "1,024" in answer.trouble.value
+    answer = ask(loaded, [("user", "word " * 750)])
+    assert "512" in answer.trouble.value
     assert any(each.argument.startswith("n_ctx=") for each in answer.trouble.remedies)
     assert answer.frames == []
 
@@ -103,7 +103,7 @@ def test_a_prompt_that_does_not_fit_is_refused_with_choices(loaded: Driver) -> N
 def test_the_oldest_messages_are_left_out_only_when_asked_and_then_counted(loaded: Driver) -> None:
     turns = [("system", "Be brief.")]
     for number in range(12):
-        turns += [("user", f"{number} " + "filler " * 100), ("assistant", "Noted.")]
+        turns += [("user", f"{number} " + "filler " * 50), ("assistant", "Noted.")]
     turns.append(("user", "What is 2 + 2?"))
     refused = ask(loaded, turns, max_tokens=20)
     assert any(each.kind.value == "drop_oldest" for each in refused.trouble.remedies)
@@ -114,7 +114,7 @@ def test_the_oldest_messages_are_left_out_only_when_asked_and_then_counted(loade
     answer = ask(loaded, prompt, max_tokens=20)
     assert answer.started is not None
     assert answer.started.n_dropped_messages > 0
-    assert answer.stats.n_prompt < 1024
+    assert answer.stats.n_prompt < 512
 
 
 def test_a_new_chain_applies_from_the_next_token(loaded: Driver) -> None:
@@ -154,7 +154,7 @@ def test_stopping_keeps_what_was_written_and_the_next_answer_is_right(loaded: Dr
 
 def test_stopping_while_the_prompt_is_read_takes_effect_between_graph_nodes(loaded: Driver) -> None:
     runs = listen(loaded)
-    loaded.workbench.generate(Prompt(text="word " * 1000), options={"max_tokens": 5})
+    loaded.workbench.generate(Prompt(text="word " * 450), options={"max_tokens": 5})
     loaded.until(lambda: runs and runs[0].started)
     loaded.workbench.cancel()
     loaded.until(lambda: runs[0].ended)

@@ -12,6 +12,7 @@ from engine.sampling.chain import Chain
 from engine.wire.messages import Prompt
 from tests.support.answers import GREEDY, ask, listen
 from tests.support.benches import Driver, open_bench
+from tests.support.chi_square import chance_of_one_source
 
 STORY = "Once upon a time, a llama crossed the mountains."
 WARM = Chain.default().with_value("temperature", 1.3)
@@ -66,14 +67,17 @@ def test_a_new_chain_goes_into_the_graph_in_the_middle_of_a_run(loaded: Driver) 
 
 
 def test_what_is_drawn_in_the_graph_is_drawn_as_often_as_outside(loaded: Driver) -> None:
-    """The second token is the first that is drawn in the graph."""
+    """The second token is the first that is drawn in the graph.
+
+    The graph's top-k keeps the tokens in no order, so one seed may draw another of the three than it does outside.
+    """
     chain = Chain.default().with_value("top_k", 3).with_value("top_p", 1.0).with_value("min_p", 0.0)
-    counts = {
-        inside: Counter(
-            ask(loaded, "1 2 3 1 2", chain=chain, max_tokens=2, seed=seed, backend_sampling=inside).raw
-            for seed in range(25)
+    inside, outside = (
+        Counter(
+            ask(loaded, "1 2 3 1 2", chain=chain, max_tokens=2, seed=seed, backend_sampling=where).raw
+            for seed in range(40)
         )
-        for inside in (False, True)
-    }
-    assert counts[True] == counts[False]
-    assert len(counts[True]) > 1
+        for where in (True, False)
+    )
+    assert len(inside) > 1
+    assert chance_of_one_source(inside, outside) > 0.001

@@ -68,6 +68,7 @@ def session(gemma3: Path) -> Iterator[Session]:
     )
     yield opened
     opened.close()
+    log.close()
 
 
 def test_the_same_portions_give_the_same_bits(session: Session) -> None:

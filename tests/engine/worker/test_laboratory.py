@@ -161,12 +161,15 @@ def test_a_rank_counts_the_tokens_that_were_likelier(model: Driver) -> None:
 
 
 def test_a_long_text_is_scored_in_parts_that_add_up(small: Driver) -> None:
-    tokens = tokens_of(small, TEXT * 25)[:400]
-    traces, done = score(small, Prompt(tokens=tokens[:200]), tokens[200:], n_top=1)
-    assert len(traces) == 200
+    tokens = tokens_of(small, TEXT * 25)[:240]
+    traces, done = score(small, Prompt(tokens=tokens[:120]), tokens[120:], n_top=1)
+    assert len(traces) == 120
     whole, _ = score(small, Prompt(tokens=tokens[:1]), tokens[1:], n_top=1)
-    for one, other in zip(traces, whole[199:], strict=True):
-        assert one.p == pytest.approx(other.p, abs=0.02)
+    # Calls of other lengths round otherwise, by how much is the processor's; a place too far is 0.06 in the mean.
+    apart = [abs(one.p - other.p) for one, other in zip(traces, whole[119:], strict=True) if one.p and other.p]
+    assert len(apart) == 120
+    assert max(apart) < 0.1
+    assert sum(apart) / len(apart) < 0.005
     assert done.logprob < 0
 
 

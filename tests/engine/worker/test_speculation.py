@@ -31,7 +31,8 @@ def guessing(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterato
 
 
 def both(driver: Driver, prompt: str, chain: Chain, **options: object) -> tuple[Answer, Answer]:
-    """The same run plainly and with guesses."""
+    """The same run plainly and with guesses, from the same cache: a prompt is rounded otherwise where it is read anew."""
+    ask(driver, prompt, max_tokens=0)
     return ask(driver, prompt, chain=chain, **options), ask(driver, prompt, chain=chain, **options, **LOOKUP)
 
 
@@ -132,13 +133,17 @@ def test_a_greedy_text_is_the_same_and_the_guesses_of_a_repetition_are_right(gue
     assert 20 <= guessed.stats.n_accepted < 40
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_a_drawn_text_is_the_same_for_the_same_seed_with_penalties_too(guessing: Driver, seed: int) -> None:
-    plain, guessed = both(guessing, REPEATS, WARM, max_tokens=30, seed=seed)
-    assert guessed.raw == plain.raw
-    assert guessed.stats.n_drafted
-    assert guessed.stats.n_accepted is not None
-    assert guessed.stats.n_accepted <= guessed.stats.n_drafted
+def test_drawn_texts_are_the_same_for_the_same_seeds_with_penalties_too(guessing: Driver) -> None:
+    """Which text a seed gives depends on how the processor rounds; not every one repeats something."""
+    n_drafted = 0
+    for seed in range(1, 6):
+        plain, guessed = both(guessing, REPEATS, WARM, max_tokens=30, seed=seed)
+        assert guessed.raw == plain.raw
+        assert guessed.stats.n_drafted is not None
+        assert guessed.stats.n_accepted is not None
+        assert guessed.stats.n_accepted <= guessed.stats.n_drafted
+        n_drafted += guessed.stats.n_drafted
+    assert n_drafted
 
 
 def test_an_open_story_is_the_same_too(guessing: Driver) -> None:
@@ -234,12 +239,16 @@ def test_a_sliding_window_that_moved_on_gives_wrong_guesses_back(tmp_path: Path,
     prompt = "The days of the week are Monday, Tuesday, Wednesday and so on. " * 54 + "The days of the week are"
     with open_bench(tmp_path, start=False) as driver:
         driver.load(gemma3, n_outputs_max=4, **options)
-        ask(driver, prompt, max_tokens=0)  # read once, so that both runs begin with the same cache
-        hot = Chain.default().with_value("temperature", 3.0).with_enabled("top_p", False).with_enabled("min_p", False)
-        plain, guessed = both(driver, prompt, hot, max_tokens=16, seed=4)
-        assert plain.stats.n_prompt > 768  # window and micro-batch, rounded up by the engine
-        assert guessed.raw == plain.raw
-        assert guessed.stats.n_drafted
-        assert guessed.stats.n_accepted is not None
-        assert guessed.stats.n_accepted < guessed.stats.n_drafted
-        assert guessed.stats.no_shortcut == ""
+        hot = Chain.default().with_value("temperature", 2.0).with_enabled("top_p", False).with_enabled("min_p", False)
+        n_wrong = 0
+        for seed in range(1, 13):  # which of them brings a wrong guess is the processor's rounding
+            plain, guessed = both(driver, prompt, hot, max_tokens=16, seed=seed)
+            assert plain.stats.n_prompt > 768  # window and micro-batch, rounded up by the engine
+            assert guessed.raw == plain.raw
+            assert guessed.stats.n_drafted is not None
+            assert guessed.stats.n_accepted is not None
+            assert guessed.stats.no_shortcut == ""
+            n_wrong += guessed.stats.n_drafted - guessed.stats.n_accepted
+            if n_wrong:
+                break
+        assert n_wrong

@@ -42,14 +42,15 @@ class Opened:
     def wait(self, condition: Callable[[], bool], timeout_ms: int = 10_000) -> None:
         self.qtbot.waitUntil(condition, timeout=timeout_ms)
 
-    def begin(self, model: Path | None = None) -> None:
-        """Start the engine; with a model, wait until it is ready."""
-        if model is None:
-            self.workbench.start()
-            self.wait(lambda: self.workbench.state.phase is Phase.EMPTY, LOAD_MS)
-        else:
+    def begin(self, model: Path | None = None, *, planned: bool = False) -> None:
+        """Start the engine; with a model, wait until it is ready. `planned`: as the program does, with a dry run first."""
+        if planned:
             self.wiring.begin(model)
-            self.wait(lambda: self.workbench.state.phase is Phase.READY, LOAD_MS)
+        else:
+            self.workbench.start()
+            if model is not None:
+                self.workbench.open_model(model, anyway=True)
+        self.wait(lambda: self.workbench.state.phase is (Phase.EMPTY if model is None else Phase.READY), LOAD_MS)
         self.settle()
 
     def settle(self) -> None:

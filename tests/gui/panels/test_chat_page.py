@@ -124,7 +124,9 @@ def test_an_answer_in_the_users_words_stands_beside_the_models(chat) -> None:
     assert chat.value(-1).sibling_count == 2
 
 
-def test_a_killed_worker_costs_no_text_and_can_be_loaded_again(chat) -> None:
+def test_a_killed_worker_costs_no_text_and_can_be_loaded_again(open_window, smollm2: Path) -> None:
+    chat = open_window()
+    chat.begin(smollm2, planned=True)
     chat.limit(2000)
     chat.send(LONG)
     chat.wait_text(20)
@@ -244,7 +246,7 @@ def test_leaving_out_the_oldest_messages_is_said_under_the_answer(open_window, s
     opened.workbench.start()
     opened.limit(8)
     opened.workbench.set_load_options({**opened.workbench.load_options, "n_ctx": 256})
-    opened.workbench.open_model(smollm2)
+    opened.workbench.open_model(smollm2, anyway=True)
     opened.wait(lambda: opened.workbench.state.phase is Phase.READY, 60_000)
     opened.ask("word " * 150)
     opened.send("more " * 120)
@@ -277,7 +279,9 @@ def test_a_decoding_setting_changed_while_writing_holds_for_the_rest(chat) -> No
     assert not chat.workbench.chain.changed_fields()
 
 
-def test_the_inspector_shows_predicted_and_measured_memory(chat) -> None:
+def test_the_inspector_shows_predicted_and_measured_memory(open_window, smollm2: Path) -> None:
+    chat = open_window()
+    chat.begin(smollm2, planned=True)
     view = chat.chat.inspector.memory.view
     assert view.predicted_bytes is not None
     assert view.measured_bytes is not None

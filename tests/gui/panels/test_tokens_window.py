@@ -79,7 +79,7 @@ def lab(open_window: Callable[..., Opened], smollm2: Path) -> Laboratory:
     opened.window.resize(1440, 1000)
     opened.begin()
     opened.workbench.set_load_options({**opened.workbench.load_options, "n_threads": 1, "n_threads_batch": 1})
-    opened.workbench.open_model(smollm2)
+    opened.workbench.open_model(smollm2, anyway=True)
     opened.wait(lambda: opened.workbench.state.phase is Phase.READY, LOAD_MS)
     opened.limit(16)
     lab = Laboratory(opened)

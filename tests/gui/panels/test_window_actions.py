@@ -74,7 +74,7 @@ def test_the_palette_lists_every_action_of_the_chat_and_closes_on_escape(window)
 
 def test_escape_closes_the_palette_before_it_stops_anything(open_window, smollm2: Path) -> None:
     opened = open_window()
-    opened.begin(smollm2)
+    opened.begin(smollm2, planned=True)
     opened.limit(4000)
     opened.send("Tell a long story.")
     opened.wait_text(5)
