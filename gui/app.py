@@ -1,24 +1,31 @@
 """The window as a program: flags, the checks before Qt, logging, the last door, and the order of the start.
 
-The window is shown first; the engine, the store and the library begin in the moment after its first paint. Nothing
+The window is shown first; the engine's modules are imported and the store and the library begin after its first paint. Nothing
 heavy is imported before that. Ctrl+C in the terminal closes the window like its own button does.
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import signal
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.base.errors import KnownError
 from engine.base.paths import Paths
 from engine.settings import read_settings
 
+if TYPE_CHECKING:
+    from gui.wiring import Wiring
+
 EXIT_NO_WINDOW, EXIT_BAD = 1, 2
+LOOK_EVERY_MS = 10
 PAGES = ("chat", "memory", "hardware", "models", "lab", "settings")
 
 
@@ -39,15 +46,15 @@ def main(arguments: Sequence[str]) -> int:
 
 def run(paths: Paths, model: Path | None, page: str, qt_arguments: list[str]) -> int:
     """The program from the application object to its end."""
-    # The engine's modules first: PySide6 reads the source of every module that is imported after it.
-    from engine.workbench import Workbench
-
-    from PySide6.QtCore import QTimer  # isort: skip
+    from PySide6.QtCore import QTimer
     from PySide6.QtWidgets import QApplication
 
     from gui.faults import begin_crash_traces, begin_logging
+    from gui.first_paint import after_first_paint
+    from gui.icons import Icons
+    from gui.main_window import MainWindow
+    from gui.panels import panels
     from gui.theme import Mode, Theme
-    from gui.wiring import after_first_paint, build_window, wiring_of
 
     crash_file = begin_crash_traces(paths.logs)
     app = QApplication([*qt_arguments, "-style", "fusion"])
@@ -55,32 +62,47 @@ def run(paths: Paths, model: Path | None, page: str, qt_arguments: list[str]) ->
     app.setApplicationDisplayName("Llamarium")
     app.setDesktopFileName("llamarium")
     theme = Theme(Mode(wanted_theme(paths)))
-    window = build_window(
-        Workbench(paths), theme, state_path=paths.data / "window.json", page=page, with_first_page=False
-    )
+    window = MainWindow(panels(), theme=theme, icons=Icons(theme), state_path=paths.data / "window.json")
+    if page:
+        window.state.page = page
     # Only now: under a style sheet Qt polishes a widget again each time that its parents change.
     theme.apply(app, is_fusion=True)
-    wiring = wiring_of(window)
-    wiring.faults.install()
+    wirings: list[Wiring] = []
 
     def close(_signal: int, _frame: object) -> None:
-        QTimer.singleShot(0, window, window.close)  # the bridge's timer lets Python see the signal
+        QTimer.singleShot(0, window, window.close)  # a timer that ticks lets Python see the signal
 
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, close)
+    # The engine's modules take a tenth of a second: on a thread of their own, with the frame on screen already.
+    loader = threading.Thread(
+        target=importlib.import_module, args=("engine.workbench",), name="engine-import", daemon=True
+    )
+    waiting = QTimer(window, interval=LOOK_EVERY_MS)
 
     def begin() -> None:
+        if loader.is_alive() or window.is_closed:
+            return
+        waiting.stop()
+        from engine.workbench import Workbench
+        from gui.wiring import wire
+
         begin_logging(paths.logs)
+        wiring = wire(window, Workbench(paths))
+        wirings.append(wiring)
+        wiring.faults.install()
         window.show_first_page()
         QTimer.singleShot(0, wiring, lambda: wiring.begin(model))
 
-    after_first_paint(window, begin)
+    waiting.timeout.connect(begin)
+    after_first_paint(window, lambda: (loader.start(), waiting.start()))
     window.show()
     try:
         return app.exec()
     finally:
-        wiring.close()
-        wiring.faults.remove()
+        for wiring in wirings:
+            wiring.close()
+            wiring.faults.remove()
         if crash_file is not None:
             import faulthandler
 

@@ -7,7 +7,7 @@ Rejected: QDockWidget (default grey title bars, and users lose docks), a menu ba
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,11 +48,9 @@ class MainWindow(QMainWindow):
 
     Args:
         pages: what the rail shows; at least one. The first by order is shown when nothing is remembered.
-        workbench: handed to the panels; the window itself does not use it.
-        bus: handed to the panels.
         theme, icons: the look.
+        workbench, bus: handed to the panels, the window itself does not use them; None where `attach` brings them.
         state_path: where the window remembers its place; None remembers nothing.
-        on_close: called once, when the window closes, after the panels have ended what they run.
 
     Signals:
         page_shown: the key of the page that came on screen.
@@ -66,16 +64,16 @@ class MainWindow(QMainWindow):
         self,
         pages: Sequence[PanelSpec],
         *,
-        workbench: Any,
-        bus: Bus,
         theme: Theme,
         icons: Icons,
+        workbench: Any = None,
+        bus: Bus | None = None,
         state_path: Path | None = None,
-        on_close: Callable[[], None] | None = None,
     ) -> None:
         super().__init__()
         self._pages = {spec.key: spec for spec in sorted(pages, key=lambda spec: spec.order)}
-        self._workbench, self._bus, self._on_close = workbench, bus, on_close
+        self._workbench, self._bus = workbench, bus
+        self._on_close: Callable[[], None] | None = None
         self.theme, self.icons = theme, icons
         self.state = WindowState(state_path)
         self._panels: dict[str, QWidget] = {}
@@ -98,6 +96,20 @@ class MainWindow(QMainWindow):
         self.set_conversation("")
         self._restore_place()
 
+    def attach(self, workbench: Any, bus: Bus, on_close: Callable[[], None]) -> None:
+        """Bring what the pages work with, before the first page; `on_close` is called once, after the panels have ended."""
+        self._workbench, self._bus, self._on_close = workbench, bus, on_close
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed, for good."""
+        return self._closed
+
+    @property
+    def areas(self) -> Mapping[str, NoticeArea]:
+        """The notices of each page that was visited, by its key."""
+        return self._areas
+
     # ---- pages
 
     @property
@@ -110,7 +122,7 @@ class MainWindow(QMainWindow):
         return self._panels.get(key)
 
     def show_first_page(self) -> None:
-        """Show the page that was open last, or the first. Call it once, before `show`."""
+        """Show the page that was open last, or the first. Call it once."""
         self.go(self.state.page if self.state.page in self._pages else next(iter(self._pages)))
         if self.focusWidget() is None:
             self._stack.setFocus()  # otherwise Qt begins with the rail's first button and its ring
@@ -211,6 +223,7 @@ class MainWindow(QMainWindow):
         self._areas[key], self._panels[key] = area, panel
 
     def _context(self, notices: NoticeArea) -> PanelContext:
+        assert self._bus is not None, "the workbench comes before the first page"
         return PanelContext(
             workbench=self._workbench,
             bus=self._bus,

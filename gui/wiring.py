@@ -7,12 +7,10 @@ Nothing here decides: that is `footer_feed`'s, `remedies`' and the panels' prese
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QObject, QTimer, QUrl
+from PySide6.QtCore import QObject, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QWidget
 
 from engine.base.bus import Unsubscribe
 from engine.base.errors import KnownError, Remedy, RemedyKind, Trouble
@@ -37,12 +35,11 @@ from gui.main_window import MainWindow
 from gui.model_file import ask_for_model
 from gui.model_name import spoken_name
 from gui.notices import NoticeArea, NoticeCard, Severity
-from gui.page import PanelContext, PanelSpec
+from gui.page import PanelSpec
 from gui.panels import panels
 from gui.remedies import Remedies
 from gui.theme import Mode, Theme
 
-FIRST_PAINT_WITHIN_MS = 2000
 FOOTER_EVERY_MS = 250
 HARDWARE_EVERY_MS = 1000
 
@@ -55,9 +52,8 @@ def build_window(
     state_path: Path | None = None,
     page: str = "",
     pages: tuple[PanelSpec, ...] | None = None,
-    with_first_page: bool = True,
 ) -> MainWindow:
-    """The real window around a workbench that need not be started. It is not shown yet.
+    """The real window around a workbench that need not be started, with its first page. It is not shown yet.
 
     Closing the window closes the workbench. The wiring is the window's child `wiring`.
 
@@ -68,67 +64,25 @@ def build_window(
         state_path: where the window remembers its place; None remembers nothing.
         page: the key of the page to begin with, "" for the remembered one.
         pages: other pages than all of them.
-        with_first_page: build the first page at once; otherwise the caller does, with `show_first_page`.
     """
-    areas: dict[str, NoticeArea] = {}
-    specs = tuple(_with_area(each, areas) for each in pages or panels())
-    wirings: list[Wiring] = []
-    window = MainWindow(
-        specs,
-        workbench=workbench,
-        bus=workbench.bus,
-        theme=theme,
-        icons=icons or Icons(theme),
-        state_path=state_path,
-        on_close=lambda: wirings[0].close(),
-    )
-    wirings.append(Wiring(workbench, window, areas))
+    window = MainWindow(pages or panels(), theme=theme, icons=icons or Icons(theme), state_path=state_path)
     if page:
         window.state.page = page
-    if with_first_page:
-        window.show_first_page()
+    wire(window, workbench)
+    window.show_first_page()
     return window
 
 
-def after_first_paint(window: QWidget, then: Callable[[], None]) -> None:
-    """Call `then` once, right after the window has drawn itself for the first time (a minimised one: after a while)."""
-    watch = _FirstPaint(window, then)
-    QTimer.singleShot(FIRST_PAINT_WITHIN_MS, watch, watch.go)
-
-
-class _FirstPaint(QObject):
-    def __init__(self, window: QWidget, then: Callable[[], None]) -> None:
-        super().__init__(window)
-        self._then, self._done = then, False
-        window.installEventFilter(self)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.Paint:
-            watched.removeEventFilter(self)
-            QTimer.singleShot(0, self, self.go)
-        return False
-
-    def go(self) -> None:
-        """Do it, the first time that this is called."""
-        if not self._done:
-            self._done = True
-            self.deleteLater()
-            self._then()
+def wire(window: MainWindow, workbench: Workbench) -> Wiring:
+    """Give a window that has no page yet its workbench."""
+    wiring = Wiring(workbench, window)
+    window.attach(workbench, workbench.bus, wiring.close)
+    return wiring
 
 
 def wiring_of(window: MainWindow) -> Wiring:
     """The wiring of a window that `build_window` made."""
     return next(each for each in window.children() if isinstance(each, Wiring))
-
-
-def _with_area(spec: PanelSpec, areas: dict[str, NoticeArea]) -> PanelSpec:
-    """The page, remembering the area for its notices when it is built."""
-
-    def build(context: PanelContext) -> QWidget:
-        areas[spec.key] = context.notices
-        return spec.build(context)
-
-    return replace(spec, build=build)
 
 
 class Wiring(QObject):
@@ -139,10 +93,10 @@ class Wiring(QObject):
         faults: the last door; `install` it where this window is the program's.
     """
 
-    def __init__(self, workbench: Workbench, window: MainWindow, areas: dict[str, NoticeArea]) -> None:
+    def __init__(self, workbench: Workbench, window: MainWindow) -> None:
         super().__init__(window)
         self.setObjectName("wiring")
-        self._workbench, self._window, self._areas = workbench, window, areas
+        self._workbench, self._window, self._areas = workbench, window, window.areas
         self._closed = False
         self._last_run: RunStats | None = None
         self._thinking = False

@@ -23,31 +23,28 @@ from gui.wiring import contended_trouble
 ROOT = Path(__file__).parents[2]
 HEAVY = (
     "numpy", "pygments", "pyqtgraph", "jinja2", "huggingface_hub", "tomlkit", "markdown_it", "gguf", "llama_cpp", "pynvml",
+    "engine.workbench",
 )  # fmt: skip
-OPEN_WINDOW = """
-import sys, tempfile
-from pathlib import Path
-from PySide6.QtWidgets import QApplication
-from engine.base.paths import Paths
-from engine.workbench import Workbench
-from gui.theme import Mode, Theme
-from gui.wiring import build_window
-app = QApplication([])
-theme = Theme(Mode.DARK)
-theme.apply(app)
-window = build_window(Workbench(Paths.under(Path(tempfile.mkdtemp()))), theme)
-window.show()
-app.processEvents()
-print(*(name for name in sys.argv[1:] if name in sys.modules))
-window.close()
+PAINT_ONCE = """
+import os, sys
+from gui import app, main_window
+paint = main_window.MainWindow.paintEvent
+def painted(self, event):
+    paint(self, event)
+    print(*(name for name in sys.argv[1:] if name in sys.modules), "painted", flush=True)
+    os._exit(0)
+main_window.MainWindow.paintEvent = painted
+app.main([])
 """
 
 
-def test_nothing_heavy_is_imported_before_the_first_paint() -> None:
+def test_nothing_heavy_is_imported_before_the_first_paint(tmp_path: Path) -> None:
+    places = {f"XDG_{name}_HOME": str(tmp_path) for name in ("DATA", "CONFIG", "STATE", "CACHE")}
     done = subprocess.run(
-        [sys.executable, "-c", OPEN_WINDOW, *HEAVY], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
-    )
-    assert done.stdout.split() == []
+        [sys.executable, "-c", PAINT_ONCE, *HEAVY],
+        cwd=ROOT, capture_output=True, text=True, check=True, timeout=60, env=os.environ | places,
+    )  # fmt: skip
+    assert done.stdout.split() == ["painted"]
 
 
 def test_without_a_display_the_terminal_is_named() -> None:

@@ -63,7 +63,7 @@ def log() -> list[str]:
 
 @pytest.fixture
 def make(theme: Theme, icons: Icons, log: list[str], qtbot) -> Callable[..., MainWindow]:
-    def build(state_path: Path | None = None, **more) -> MainWindow:
+    def build(state_path: Path | None = None, on_close: Callable[[], None] = lambda: None) -> MainWindow:
         specs = [
             PanelSpec(
                 key, key.title(), key, order, f"Ctrl+{order}", lambda context, key=key: Panel(context, key, log),
@@ -71,9 +71,8 @@ def make(theme: Theme, icons: Icons, log: list[str], qtbot) -> Callable[..., Mai
             )
             for order, key in enumerate(("chat", "memory", "hardware", "models", "settings"), start=1)
         ]  # fmt: skip
-        window = MainWindow(
-            specs, workbench=None, bus=Bus(), theme=theme, icons=icons, state_path=state_path, **more
-        )  # fmt: skip
+        window = MainWindow(specs, theme=theme, icons=icons, state_path=state_path)
+        window.attach(None, Bus(), on_close)
         qtbot.addWidget(window)
         window.show_first_page()
         with qtbot.waitActive(window):
