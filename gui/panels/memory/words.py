@@ -26,6 +26,7 @@ PART_COLORS = {
     Part.RECURRENT: PlotRole.KV_CACHE,
     Part.COMPUTE: PlotRole.COMPUTE,
     Part.OUTPUT: PlotRole.OUTPUT,
+    Part.DRAFT: PlotRole.OTHER,
     Part.OVERHEAD: PlotRole.OVERHEAD,
     Part.MAPPED: PlotRole.OTHER,
 }
@@ -44,6 +45,7 @@ def part_text(part: Part) -> str:
         Part.RECURRENT: _tr("Recurrent state"),
         Part.COMPUTE: _tr("Compute"),
         Part.OUTPUT: _tr("Output"),
+        Part.DRAFT: _tr("Draft model"),
         Part.OVERHEAD: _tr("Process, tokenizer"),
         Part.MAPPED: _tr("File pages"),
     }[part]
