@@ -113,10 +113,7 @@ def ledger_of(
     ledgers = []
     for name, buffers in by_device.items():
         entries = _entries(buffers, kv_text, copied_bytes=0 if use.is_dry else use.mapped_bytes)
-        if use.draft is not None:
-            entries += _draft_entries(
-                use.draft, drafts.get(name, []), output_bytes=use.draft.output_bytes * (name == RAM)
-            )
+        entries += _draft_entries(use, drafts.get(name, []), is_ram=name == RAM)
         if name == RAM:
             entries += _host_entries(use, vocab_bytes)
             ledgers.append(DeviceLedger(RAM, DeviceKind.CPU, ram_total_bytes, ram_free_bytes, tuple(entries)))
@@ -160,12 +157,15 @@ def _entries(buffers: list[BufferUse], kv_text: str, copied_bytes: int) -> list[
     return found
 
 
-def _draft_entries(draft: MemoryUse, buffers: list[BufferUse], *, output_bytes: int) -> list[Entry]:
+def _draft_entries(use: MemoryUse, buffers: list[BufferUse], *, is_ram: bool) -> list[Entry]:
     """The draft model on one device, as one part: what it is made of matters less than whether it is worth its room."""
-    parts = _entries(buffers, "", copied_bytes=0 if draft.is_dry else draft.mapped_bytes)
-    size = sum(each.size_bytes for each in parts) + output_bytes
+    draft = use.draft
+    if draft is None:
+        return []
+    parts = _entries(buffers, "", copied_bytes=0 if use.is_dry else draft.mapped_bytes)
+    size = sum(each.size_bytes for each in parts) + (draft.output_bytes if is_ram else 0)
     names = ", ".join(each.part.value for each in parts)
-    return [Entry(Part.DRAFT, size, f"{names} of the draft model, {draft.n_ctx:,} tokens")] if size else []
+    return [Entry(Part.DRAFT, size, f"its {names or 'output'}, {draft.n_ctx:,} tokens")] if size else []
 
 
 def _host_entries(use: MemoryUse, vocab_bytes: int | None) -> list[Entry]:

@@ -61,6 +61,15 @@ class BufferUse(msgspec.Struct, frozen=True):
     compute_bytes: int
 
 
+class DraftUse(msgspec.Struct, frozen=True):
+    """What the draft model takes beside the model, as in `MemoryUse`, where its tokenizer's tables are counted too."""
+
+    buffers: tuple[BufferUse, ...]
+    output_bytes: int
+    mapped_bytes: int
+    n_ctx: int
+
+
 class MemoryUse(msgspec.Struct, frozen=True):
     """What the engine allocated (`is_dry` false) or would allocate (true), by buffer type.
 
@@ -74,8 +83,7 @@ class MemoryUse(msgspec.Struct, frozen=True):
         rss_bytes: the process's resident memory when this was read; None in a dry run.
         n_ctx: the context after the engine's rounding, in tokens.
         took_s: how long the measurement or the load took.
-        draft: the same of the draft model that is loaded beside it, as far as it is its own (not the process, and the
-            tokenizer's tables are counted above).
+        draft: of the draft model that is loaded beside it, None where there is none.
     """
 
     is_dry: bool
@@ -88,7 +96,7 @@ class MemoryUse(msgspec.Struct, frozen=True):
     n_ctx: int
     took_s: float
     recurrent_bytes: int | None = None
-    draft: MemoryUse | None = None
+    draft: DraftUse | None = None
 
 
 class ModelFacts(msgspec.Struct, frozen=True):

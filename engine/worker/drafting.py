@@ -22,6 +22,7 @@ from engine.base.fields import Value
 from engine.gguf.card import Card, read_card
 from engine.gguf.splits import shard_paths
 from engine.wire.load_options import LOAD_OPTIONS
+from engine.wire.messages import DraftUse
 from engine.worker.binding import AbortFlag, Ggml, NativeLog, Vocabulary
 from engine.worker.refusals import refuse_other_kinds
 from engine.worker.session import Session, open_session
@@ -216,6 +217,6 @@ def _tell_both(session: Session, draft: Session) -> None:
         vocab_bytes=tables,
         rss_bytes=other.rss_bytes,
         took_s=own.took_s + other.took_s,
-        draft=msgspec.structs.replace(other, base_rss_bytes=0, vocab_bytes=None),
+        draft=DraftUse(other.buffers, other.output_bytes, other.mapped_bytes, other.n_ctx),
     )
     session.facts = msgspec.structs.replace(session.facts, draft_name=draft.facts.name)
