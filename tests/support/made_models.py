@@ -100,6 +100,31 @@ def random_mamba(path: Path, like: Path, *, n_embd: int = 32, seed: int = 1) -> 
     return _write(path, {**sizes, **tokens}, texts, like, _random(shapes, seed))
 
 
+def unquantized(path: Path, like: Path) -> Path:
+    """The model `like` of Q4_1 and Q8_0 weights with the same numbers in F32: nearly the same text, from more bytes."""
+    header = read_header(like)
+    weights = []
+    with like.open("rb") as file:
+        for each in header.tensors:
+            file.seek(header.data_offset + each.offset)
+            data = file.read(each.size_bytes)
+            if each.type is not TensorType.F32:
+                data = _numbers(each.type, data).tobytes()
+            weights.append(_Weights(each.name, each.shape, TensorType.F32, data))
+    return _write(path, {**header.metadata, "general.file_type": 0}, read_strings(like, TOKENS), like, weights)
+
+
+def _numbers(type_: TensorType, data: bytes) -> np.ndarray:
+    """The numbers of blocks of 32: an F16 scale and 8 bits each, or scale, least value and 4 bits, low halves first."""
+    if type_ is TensorType.Q8_0:
+        blocks = np.frombuffer(data, np.dtype([("d", "<f2"), ("qs", "i1", 32)]))
+        return blocks["qs"].astype(np.float32) * blocks["d"].astype(np.float32)[:, None]
+    assert type_ is TensorType.Q4_1, type_
+    blocks = np.frombuffer(data, np.dtype([("d", "<f2"), ("m", "<f2"), ("qs", "u1", 16)]))
+    nibbles = np.concatenate((blocks["qs"] & 15, blocks["qs"] >> 4), axis=1).astype(np.float32)
+    return nibbles * blocks["d"].astype(np.float32)[:, None] + blocks["m"].astype(np.float32)[:, None]
+
+
 def deeper(path: Path, like: Path, n_layer: int) -> Path:
     """The llama `like` with more layers, which add nothing to what passes through them: the same text, more slowly.
 
