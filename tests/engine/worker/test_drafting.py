@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from engine.sampling.chain import Chain
 from engine.wire.messages import FinishReason, Prompt
 from engine.workbench.events import MemoryChanged, TroubleShown
 from engine.workbench.workbench import parse_changes
-from engine.worker.speculation import CPU_COST, Pace
+from engine.worker.speculation import CPU_COST, Pace, SpeculativeSteps
 from tests.support.answers import GREEDY, Answer, ask, listen
 from tests.support.benches import Driver, open_bench
 from tests.support.made_models import deeper, random_llama, random_mamba
@@ -306,6 +306,52 @@ def test_loading_can_be_stopped_while_the_draft_model_is_read(tmp_path: Path, de
         assert driver.workbench.state.facts is None
         driver.load(smollm2, model_draft="", n_ctx=512)
         assert ask(driver, STORY, max_tokens=3).stats.n_completion == 3
+
+
+# ---- a draft model that fails
+
+
+class Cache:
+    """As much of a session as steps need."""
+
+    n_ctx = 100
+
+    def __init__(self) -> None:
+        self.cached: list[int] = []
+
+    def keep_ahead(self, token: int) -> bool:
+        return False
+
+    def drop_ahead(self) -> bool:
+        return True
+
+    def decode_one(self, token: int) -> None:
+        self.cached.append(token)
+
+
+class Failing:
+    """A drafter whose engine fails."""
+
+    def __init__(self) -> None:
+        self.n_asked = 0
+
+    def kind(self, history: Sequence[int]) -> int:
+        return 1
+
+    def draft(self, history: Sequence[int], n_most: int) -> Sequence[int]:
+        self.n_asked += 1
+        raise KnownError("The engine could not compute the next token", next_step="try again")
+
+
+def test_a_draft_model_that_fails_ends_the_guessing_and_not_the_answer() -> None:
+    cache, drafter, history = Cache(), Failing(), [1, 2, 3]
+    steps = SpeculativeSteps(cache, drafter, Pace(1, 3, CPU_COST), history, 50)  # type: ignore[arg-type]
+    for token in (7, 8, 9):
+        history.append(token)
+        steps.advance(token)
+    assert cache.cached == [7, 8, 9]
+    assert drafter.n_asked == 1
+    assert "Speculation ended: The engine could not compute" in steps.no_shortcut
 
 
 # ---- the pace
