@@ -128,8 +128,8 @@ def test_a_text_beyond_the_draft_context_is_read_again_from_a_later_place(
         plain, guessed = both(driver, prompt, GREEDY, max_tokens=60, ignore_eos=True)
         assert plain.stats.n_prompt > 256
         assert guessed.raw == plain.raw
-        assert guessed.stats.n_accepted is not None
-        assert guessed.stats.n_accepted > 20  # a text that repeats can be guessed from its end
+        assert guessed.stats.acceptance_rate is not None
+        assert guessed.stats.acceptance_rate > 0.5  # a text that repeats can be guessed from its end
 
 
 def test_tokens_that_the_draft_model_does_not_have_do_not_harm_it(tmp_path: Path, models: Path, smollm2: Path) -> None:
