@@ -116,6 +116,8 @@ def takes(field: Field) -> str:
         return ", ".join(field.choices)
     if field.kind is FieldKind.TEXT:
         return "text"
+    if field.kind is FieldKind.FILE:
+        return "the path of a file"
     if field.kind is FieldKind.TEXT_LIST:
         return "texts; the flag may be given more than once"
     low, high = (plain(field, each) for each in (field.minimum, field.maximum))

@@ -16,6 +16,7 @@ from gui.theme import Theme
 from gui.widgets.choice_field import ChoiceField
 from gui.widgets.editor import Editor
 from gui.widgets.field_row import LABEL_WIDTH, FieldRow
+from gui.widgets.file_field import FileField
 from gui.widgets.number_field import NumberField
 from gui.widgets.section import Section
 from gui.widgets.switch_field import SwitchField
@@ -28,6 +29,7 @@ _EDITORS: dict[FieldKind, Callable[..., Editor]] = {
     FieldKind.CHOICE: ChoiceField,
     FieldKind.TEXT: TextField,
     FieldKind.TEXT_LIST: TextField,
+    FieldKind.FILE: FileField,
 }
 _WIDEST_LABEL = 144
 _USUAL_BOX = 80
@@ -161,6 +163,12 @@ class Form(QWidget):
         if isinstance(editor, NumberField):
             editor.set_soft_range(low, high)
             self._align()
+
+    def set_files(self, key: str, files: Sequence[tuple[str, str]]) -> None:
+        """What a file's list offers beside none and another one, as (name, path)."""
+        editor = self.row(key).editor
+        if isinstance(editor, FileField):
+            editor.set_files(files)
 
     def row(self, key: str) -> FieldRow:
         """The row of a field, or FieldError if the form has none of that key."""

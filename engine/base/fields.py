@@ -28,6 +28,7 @@ class FieldKind(enum.Enum):
     CHOICE = "choice"
     TEXT = "text"
     TEXT_LIST = "text_list"
+    FILE = "file"
 
 
 class FieldError(KnownError):
@@ -44,7 +45,8 @@ class Field:
 
     Attributes:
         key: the field's standard name (llama.h's own where it has one); the flag is the key with dashes.
-        kind: the type of the value.
+        kind: the type of the value. A FILE is a path as text, "" for none; whether there is such a file is seen when it
+            is used.
         default: the value when nobody said anything; it must be valid.
         label: the name on screen, a few words.
         help: what it does, in one or two sentences; shown on hover, in `--help` and in the docs.
@@ -113,6 +115,10 @@ class Field:
                 if isinstance(value, str):
                     return self._matching(value)
                 raise self._refuse(value, "use text")
+            case FieldKind.FILE:
+                if isinstance(value, str) and "\0" not in value:
+                    return self._matching(value)
+                raise self._refuse(value, "use the path of a file, or nothing")
             case FieldKind.TEXT_LIST:
                 if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
                     return tuple(self._matching(str(item)) for item in value)
@@ -141,8 +147,10 @@ class Field:
                 return self.check(number)
             case FieldKind.TEXT_LIST:
                 return tuple(self._matching(line) for line in text.split("\n") if line)
-            case FieldKind.CHOICE | FieldKind.TEXT:
-                return self.check(text if self.kind is FieldKind.TEXT else stripped)
+            case FieldKind.CHOICE:
+                return self.check(stripped)
+            case FieldKind.TEXT | FieldKind.FILE:
+                return self.check(text)
 
     def format(self, value: Value) -> str:
         """The value as an editor shows it, without the unit: 4,096 · 0.05 · on."""

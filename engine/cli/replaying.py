@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.base.errors import KnownError
 from engine.cli.asking import chance_document
-from engine.cli.session import Session, add_fields, given_fields
+from engine.cli.session import Session, add_fields, given_load_options
 from engine.store.rows import RunRow
 from engine.wire.load_options import LOAD_OPTIONS
 from engine.wire.messages import TokenInfo
@@ -36,7 +36,7 @@ def replay(session: Session) -> int:
         raise KnownError(
             "The model of this run is not where it was", value=model, next_step="give its place now: --model FILE"
         )
-    session.load(model, {**load_options_of(run.recipe), **given_fields(arguments, LOAD_OPTIONS)})
+    session.load(model, {**load_options_of(run.recipe), **given_load_options(session)})
     told_s = time.monotonic()
 
     def progress(n_done: int, n_total: int) -> None:

@@ -155,7 +155,16 @@ def given_fields(arguments: Namespace, fields: FieldSet | Iterable[Field]) -> di
 
 def load_options(session: Session) -> dict[str, Value]:
     """The load options of this command: the settings' ones, changed by the flags."""
-    return {**session.workbench.load_options, **given_fields(session.arguments, LOAD_OPTIONS)}
+    return {**session.workbench.load_options, **given_load_options(session)}
+
+
+def given_load_options(session: Session) -> dict[str, Value]:
+    """The load options that the flags give; a file may be named as MODEL is."""
+    given = given_fields(session.arguments, LOAD_OPTIONS)
+    for key, value in given.items():
+        if LOAD_OPTIONS[key].kind is FieldKind.FILE and value:
+            given[key] = str(session.find_model(str(value)).absolute())
+    return given
 
 
 def _folders(workbench: Workbench) -> tuple[str, ...]:

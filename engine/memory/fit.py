@@ -115,6 +115,8 @@ def _advice(
         n_ctx = int(room / (cache / ledger.n_ctx)) // N_CTX_STEP * N_CTX_STEP
         if N_CTX_STEP <= n_ctx < ledger.n_ctx:
             advice.append(Remedy(RemedyKind.SET_OPTION, f"Use {n_ctx:,} context", f"n_ctx={n_ctx}"))
+    if device.size_of(Part.DRAFT):
+        advice.append(Remedy(RemedyKind.SET_OPTION, "Leave the draft model out", "model_draft="))
     if cache and options.get("type_k") == "f16":
         advice.append(Remedy(RemedyKind.SET_OPTION, "Use q8_0 for the KV cache", "type_k=q8_0,type_v=q8_0"))
     if device.name != ledger.devices[0].name:

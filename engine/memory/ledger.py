@@ -23,6 +23,7 @@ class Part(enum.Enum):
     RECURRENT = "recurrent"
     COMPUTE = "compute"
     OUTPUT = "output"
+    DRAFT = "draft"
     OVERHEAD = "overhead"
     MAPPED = "mapped"
 
@@ -104,9 +105,15 @@ def ledger_of(
     by_device: dict[str, list[BufferUse]] = {RAM: []}
     for buffer in use.buffers:
         by_device.setdefault(RAM if _in_ram(buffer, known) else buffer.device, []).append(buffer)
+    drafts: dict[str, list[BufferUse]] = {RAM: []}
+    for buffer in use.draft.buffers if use.draft is not None else ():
+        place = RAM if _in_ram(buffer, known) else buffer.device
+        drafts.setdefault(place, []).append(buffer)
+        by_device.setdefault(place, [])
     ledgers = []
     for name, buffers in by_device.items():
         entries = _entries(buffers, kv_text, copied_bytes=0 if use.is_dry else use.mapped_bytes)
+        entries += _draft_entries(use, drafts.get(name, []), is_ram=name == RAM)
         if name == RAM:
             entries += _host_entries(use, vocab_bytes)
             ledgers.append(DeviceLedger(RAM, DeviceKind.CPU, ram_total_bytes, ram_free_bytes, tuple(entries)))
@@ -150,11 +157,23 @@ def _entries(buffers: list[BufferUse], kv_text: str, copied_bytes: int) -> list[
     return found
 
 
+def _draft_entries(use: MemoryUse, buffers: list[BufferUse], *, is_ram: bool) -> list[Entry]:
+    """The draft model on one device, as one part: what it is made of matters less than whether it is worth its room."""
+    draft = use.draft
+    if draft is None:
+        return []
+    parts = _entries(buffers, "", copied_bytes=0 if use.is_dry else draft.mapped_bytes)
+    size = sum(each.size_bytes for each in parts) + (draft.output_bytes if is_ram else 0)
+    names = ", ".join(each.part.value for each in parts)
+    return [Entry(Part.DRAFT, size, f"its {names or 'output'}, {draft.n_ctx:,} tokens")] if size else []
+
+
 def _host_entries(use: MemoryUse, vocab_bytes: int | None) -> list[Entry]:
     """What RAM holds beside the engine's buffers."""
     found = [Entry(Part.OUTPUT, use.output_bytes, "logits of the tokens that a call gives back, 4 bytes each")]
-    if use.mapped_bytes:
-        found.append(Entry(Part.MAPPED, use.mapped_bytes, "pages of the file whose weights were also copied"))
+    mapped = use.mapped_bytes + (use.draft.mapped_bytes if use.draft is not None else 0)
+    if mapped:
+        found.append(Entry(Part.MAPPED, mapped, "pages of the file whose weights were also copied"))
     tables = use.vocab_bytes if use.vocab_bytes is not None else vocab_bytes
     overhead = use.base_rss_bytes + (tables or 0)
     found.append(

@@ -110,6 +110,9 @@ class _RunRecord(msgspec.Struct, frozen=True):
     n_begun: _Whole = 0
     chain_changes: msgspec.Raw | None = None
     logprob: float | None = None
+    n_drafted: _Whole | None = None
+    n_accepted: _Whole | None = None
+    no_shortcut: str | None = None
     prompt_tokens: bytes | None = None  # as in the database, in base64
     tokens: bytes | None = None
 

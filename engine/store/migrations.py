@@ -122,7 +122,19 @@ def m004_conversation_chain(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE conversations ADD COLUMN chain TEXT")
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_first_tables, m002_thinking_time, m003_exact_runs, m004_conversation_chain)
+def m005_speculation(connection: sqlite3.Connection) -> None:
+    """How the guesses of a run went; NULL for a run that made none, and for everything older."""
+    for column in ("n_drafted INTEGER", "n_accepted INTEGER", "no_shortcut TEXT"):
+        connection.execute(f"ALTER TABLE runs ADD COLUMN {column}")
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    m001_first_tables,
+    m002_thinking_time,
+    m003_exact_runs,
+    m004_conversation_chain,
+    m005_speculation,
+)
 
 
 _TABLES = (

@@ -128,7 +128,9 @@ class RunResult:
 
     `finish_reason` is None when it failed; then `trouble` says why. A run that a kill cut off keeps the empty result.
     `chain_changes` is JSON of the chains that were sent in the middle, None where there were none. `logprob` is the
-    natural log of the model's own probability of the whole answer, None until somebody has had it scored.
+    natural log of the model's own probability of the whole answer, None until somebody has had it scored. `n_drafted`
+    tokens were guessed by speculation, `n_accepted` of them were right; `no_shortcut` says why it was not used, or not
+    to the end, None where there is nothing to tell.
     """
 
     finish_reason: FinishReason | None = None
@@ -143,6 +145,9 @@ class RunResult:
     trouble: Trouble | None = None
     chain_changes: str | None = None
     logprob: float | None = None
+    n_drafted: int | None = None
+    n_accepted: int | None = None
+    no_shortcut: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

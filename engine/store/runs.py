@@ -209,6 +209,9 @@ def result_columns(result: RunResult) -> dict[str, str | int | float | None]:
         "trouble": msgspec.json.encode(result.trouble).decode() if result.trouble is not None else None,
         "chain_changes": _plain_json(result.chain_changes) if result.chain_changes is not None else None,
         "logprob": result.logprob,
+        "n_drafted": result.n_drafted,
+        "n_accepted": result.n_accepted,
+        "no_shortcut": storable(result.no_shortcut) if result.no_shortcut is not None else None,
     }
 
 

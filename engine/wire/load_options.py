@@ -138,6 +138,32 @@ LOAD_OPTIONS = FieldSet(
             advanced=True,
         ),
         Field(
+            key="model_draft",
+            kind=FieldKind.FILE,
+            default="",
+            label="Draft model",
+            help="A smaller model of the same family, with the same vocabulary, that is loaded beside this one and guesses "
+            "for it where an answer's speculation is “draft”. It must be several times faster to be a gain.",
+            source="model-draft of llama.cpp's common parameters",
+            advanced=True,
+        ),
+        Field(
+            key="n_ctx_draft",
+            kind=FieldKind.INT,
+            default=2048,
+            label="Draft context",
+            help="How many of the last tokens the draft model sees, at most as many as the context has. A longer text is "
+            "read again from a later place on, which costs guesses and not the answer.",
+            source="llama_context_params.n_ctx, of the draft model",
+            minimum=256,
+            maximum=16_777_216,
+            soft_maximum=16_384,
+            step=256,
+            unit="tokens",
+            log_scale=True,
+            advanced=True,
+        ),
+        Field(
             key="flash_attn",
             kind=FieldKind.CHOICE,
             default="auto",

@@ -15,7 +15,7 @@ import msgspec
 
 from engine.base.errors import Trouble
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Raised with every change of a message; the supervisor refuses a worker that speaks another one."""
 
 OptionValue: TypeAlias = bool | int | float | str | tuple[str, ...]
@@ -61,6 +61,15 @@ class BufferUse(msgspec.Struct, frozen=True):
     compute_bytes: int
 
 
+class DraftUse(msgspec.Struct, frozen=True):
+    """What the draft model takes beside the model, as in `MemoryUse`, where its tokenizer's tables are counted too."""
+
+    buffers: tuple[BufferUse, ...]
+    output_bytes: int
+    mapped_bytes: int
+    n_ctx: int
+
+
 class MemoryUse(msgspec.Struct, frozen=True):
     """What the engine allocated (`is_dry` false) or would allocate (true), by buffer type.
 
@@ -74,6 +83,7 @@ class MemoryUse(msgspec.Struct, frozen=True):
         rss_bytes: the process's resident memory when this was read; None in a dry run.
         n_ctx: the context after the engine's rounding, in tokens.
         took_s: how long the measurement or the load took.
+        draft: of the draft model that is loaded beside it, None where there is none.
     """
 
     is_dry: bool
@@ -86,10 +96,14 @@ class MemoryUse(msgspec.Struct, frozen=True):
     n_ctx: int
     took_s: float
     recurrent_bytes: int | None = None
+    draft: DraftUse | None = None
 
 
 class ModelFacts(msgspec.Struct, frozen=True):
-    """What the loaded model says of itself. Counts are pure numbers, sizes bytes."""
+    """What the loaded model says of itself. Counts are pure numbers, sizes bytes.
+
+    `draft_name` is the name of the draft model beside it, "" where there is none.
+    """
 
     path: str
     name: str
@@ -117,6 +131,7 @@ class ModelFacts(msgspec.Struct, frozen=True):
     flash_attn: bool | None
     devices: tuple[str, ...]
     fingerprint: str
+    draft_name: str = ""
 
 
 class ChatMessage(msgspec.Struct, frozen=True):
@@ -295,7 +310,7 @@ class RunStats(msgspec.Struct, frozen=True):
     `n_begun` tokens that the answer was begun with; they are computed with the prompt, so no speed counts them as written,
     and `n_reused` may hold some of them.
     `n_drafted` tokens were guessed by speculation, `n_accepted` of them were right; None for a run without it.
-    `no_shortcut` says why speculation or backend sampling that was asked for was not used, "" otherwise.
+    `no_shortcut` says why speculation or backend sampling that was asked for was not used, or not to the end, "" otherwise.
     """
 
     n_prompt: int

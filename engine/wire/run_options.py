@@ -60,9 +60,11 @@ RUN_OPTIONS = FieldSet(
             help="Guess the next tokens and check all of them in one call of the engine; the text stays the same, up to "
             "the rounding of a longer call. Lookup guesses that what followed the last words before will follow them "
             "again: faster where an answer repeats its prompt or itself (up to 1.3 times on a CPU), a little slower in "
-            "free text. Needs more than one output a call (a load option).",
-            source="Saxena 2023, prompt lookup decoding; llama.cpp examples/lookup",
-            choices=("off", "lookup"),
+            "free text. Draft lets the draft model guess, which must be loaded with this one. Both need more than one "
+            "output a call (load options).",
+            source="Saxena 2023, prompt lookup decoding; Leviathan et al. 2023, speculative decoding; llama.cpp "
+            "examples/lookup and common/speculative.cpp",
+            choices=("off", "lookup", "draft"),
             neutral="off",
             advanced=True,
         ),
@@ -93,6 +95,19 @@ RUN_OPTIONS = FieldSet(
             soft_maximum=32,
             step=1,
             unit="tokens",
+            advanced=True,
+        ),
+        Field(
+            key="draft_p_min",
+            kind=FieldKind.FLOAT,
+            default=0.0,
+            label="Surest guesses",
+            help="The draft model stops guessing at a token to which it gives less than this probability.",
+            source="draft-p-min of llama.cpp's common parameters",
+            minimum=0.0,
+            maximum=1.0,
+            step=0.05,
+            neutral=0.0,
             advanced=True,
         ),
         Field(

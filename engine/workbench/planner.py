@@ -155,7 +155,8 @@ class Planner:
     def planned(self, path: Path, options: Mapping[str, Value], task: Task) -> Planned:
         """A plan, remembered for the same file and options. Blocks: call it in a job."""
         task.check()
-        key = (str(path), _stamp(path), tuple(sorted((key, str(value)) for key, value in options.items())))
+        stamps = (_stamp(path), _stamp(Path(str(options.get("model_draft", "")))))
+        key = (str(path), stamps, tuple(sorted((key, str(value)) for key, value in options.items())))
         if key not in self._plans:
             self._plans[key] = plan_load(str(path), options, stop=task.stop)[0]
         return self._plans[key]

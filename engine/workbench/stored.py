@@ -99,6 +99,9 @@ def run_result(
         decode_s=stats.decode_s if stats else None,
         trouble=trouble,
         chain_changes=json_text(changes) if changes else None,
+        n_drafted=stats.n_drafted if stats else None,
+        n_accepted=stats.n_accepted if stats else None,
+        no_shortcut=(stats.no_shortcut or None) if stats else None,
     )
 
 
@@ -131,5 +134,8 @@ def _figures(run: RunRow) -> Figures:
             first_token_s=result.first_token_s,
             decode_s=result.decode_s or 0.0,
             n_begun=run.recipe.n_begun,
+            n_drafted=result.n_drafted,
+            n_accepted=result.n_accepted,
+            no_shortcut=result.no_shortcut or "",
         )
     return Figures(run.recipe.model_label, stats, run.recipe.seed, result.finish_reason, result.n_dropped_messages or 0)

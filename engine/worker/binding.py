@@ -198,6 +198,8 @@ class Vocabulary:
         eot: int = llama.llama_vocab_eot(self.pointer)
         self.end: int = eot if eot >= 0 else self.eos
         self.adds_bos: bool = llama.llama_vocab_get_add_bos(self.pointer)
+        self.adds_eos: bool = llama.llama_vocab_get_add_eos(self.pointer)
+        self.type: int = llama.llama_vocab_type(self.pointer)
         self._pieces: dict[int, bytes] = {}
         self._buffer = ctypes.create_string_buffer(256)
         self._ends: dict[int, bool] = {}
@@ -230,6 +232,10 @@ class Vocabulary:
     def text(self, token: int) -> str:
         """A special token's own spelling, "" where the model has none."""
         return "" if token < 0 else self.piece(token, special=True).decode(errors="replace")
+
+    def spelling(self, token: int) -> bytes:
+        """The token as the file spells it (`llama_vocab_get_text`), which is not the bytes that it stands for."""
+        return llama.llama_vocab_get_text(self.pointer, token) or b""
 
     def is_end(self, token: int) -> bool:
         """Whether the token ends an answer (end of generation, in llama.cpp's words)."""

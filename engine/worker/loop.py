@@ -72,10 +72,12 @@ from engine.worker.binding import AbortFlag, Ggml, NativeLog
 from engine.worker.capture import Place
 from engine.worker.columns import sample_many
 from engine.worker.control import Control
+from engine.worker.drafting import open_models
 from engine.worker.drawing import draw
 from engine.worker.prompting import Prepared, prepare, spelled
+from engine.worker.refusals import refuse_other_kinds
 from engine.worker.scoring import score
-from engine.worker.session import Aborted, LoadCancelled, Session, open_session, refuse_other_kinds
+from engine.worker.session import Aborted, LoadCancelled, Session
 from engine.worker.writing import chain_of, draw_seed, write_answer
 
 PROGRESS_STEP = 0.01
@@ -147,7 +149,8 @@ class Worker:
 
     def _n_steps(self) -> int:
         session = self._session
-        return self._n_load_steps + (session.n_steps if session is not None else 0)
+        both = (session, session.draft) if session is not None else ()
+        return self._n_load_steps + sum(each.n_steps for each in both if each is not None)
 
     # ---- the main thread ------------------------------------------------------------------------------------
 
@@ -240,7 +243,7 @@ class Worker:
             return not self._control.is_cancelled()
 
         started = time.monotonic()
-        self._session = open_session(
+        self._session = open_models(
             path,
             card,
             options,
@@ -262,7 +265,7 @@ class Worker:
     def _plan(self, command: Plan) -> None:
         options = LOAD_OPTIONS.checked(command.options)
         path = _first_part(Path(command.path))
-        session = open_session(
+        session = open_models(
             path,
             _card_to_load(path),
             options,

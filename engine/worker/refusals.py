@@ -1,4 +1,4 @@
-"""What to tell when llama.cpp refused a load, read from the last lines of its log: it gives no reason by itself."""
+"""What to tell when a file is no model to load, or llama.cpp refused it, which gives no reason but the last lines of its log."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from engine.base.errors import KnownError, Remedy, RemedyKind
 from engine.base.fields import Value
+from engine.gguf.card import Card, ModelKind
 
 
 def load_trouble(path: Path, log_tail: str) -> KnownError:
@@ -72,3 +73,21 @@ def context_trouble(options: Mapping[str, Value], log_tail: str) -> KnownError:
         remedies=(Remedy(RemedyKind.SET_OPTION, f"Use {smaller:,} context", f"n_ctx={smaller}"),),
         details=log_tail,
     )
+
+
+def refuse_other_kinds(card: Card, path: Path) -> None:
+    """Raise `KnownError` for GGUF files that hold something else than a model to talk to."""
+    reasons = {
+        ModelKind.ADAPTER: ("This file is a LoRA adapter, not a model", "load the model that it was made for"),
+        ModelKind.PROJECTOR: ("This file is a projector for images, not a model", "load the model that it belongs to"),
+        ModelKind.IMATRIX: ("This file is an importance matrix, not a model", "load a model"),
+        ModelKind.VOCAB_ONLY: ("This file holds only a vocabulary, no weights", "load the model's full file"),
+    }
+    if card.kind in reasons:
+        what, next_step = reasons[card.kind]
+        raise KnownError(
+            what,
+            value=path.name,
+            next_step=next_step,
+            remedies=(Remedy(RemedyKind.CHOOSE_MODEL, "Choose a model"),),
+        )

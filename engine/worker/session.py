@@ -21,7 +21,7 @@ import psutil
 
 from engine.base.errors import KnownError, Remedy, RemedyKind
 from engine.base.fields import Value
-from engine.gguf.card import Card, ModelKind
+from engine.gguf.card import Card
 from engine.wire.messages import BufferUse, MemoryUse, ModelFacts, Portion
 from engine.worker.binding import AbortFlag, Ggml, NativeLog, Vocabulary, context_params, model_params
 from engine.worker.breakdown import read_breakdown
@@ -67,6 +67,7 @@ class Session:
         cached: the tokens whose keys and values the cache holds, in order, from position 0.
         n_steps: grows with every call of the engine that came back.
         n_ahead_most: how many tokens `decode_ahead` takes beside the first; 0 where the context has one output a call.
+        draft: the draft model that was loaded beside it, which goes with it; None where there is none.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Session:
         self.n_ahead_most = min(n_outputs_max, self._n_batch, llama.llama_n_ubatch(context)) - 1
         self._every_output = (ctypes.c_int8 * (self.n_ahead_most + 1))(*[1] * (self.n_ahead_most + 1))
         self.n_ctx: int = facts.n_ctx
+        self.draft: Session | None = None
 
     @property
     def model(self) -> Any:
@@ -270,7 +272,9 @@ class Session:
         self._ahead = []
 
     def close(self) -> None:
-        """Free the context, then the model."""
+        """Free the context, then the model; the draft model before."""
+        if self.draft is not None:
+            self.draft.close()
         if self._context:
             llama.llama_free(self._context)
             llama.llama_model_free(self._model)
@@ -279,6 +283,8 @@ class Session:
     def _n_shared(self, tokens: Sequence[int]) -> int:
         """How many leading tokens the cache has in common with the prompt; the last is always computed."""
         limit = min(len(self.cached), len(tokens) - 1)
+        if limit > 0 and self.cached[:limit] == list(tokens[:limit]):
+            return limit
         for place in range(limit):
             if self.cached[place] != tokens[place]:
                 return place
@@ -420,24 +426,6 @@ def mapped_extra(buffers: Sequence[BufferUse], card: Card, uses_mmap: bool, *, i
         return max(0, mapped - max(0, card.weights_bytes - copied)) if mapped else 0
     plain = sum(each.model_bytes for each in buffers if each.buffer == "CPU")
     return max(0, card.weights_bytes - plain) if plain else 0
-
-
-def refuse_other_kinds(card: Card, path: Path) -> None:
-    """Raise `KnownError` for GGUF files that hold something else than a model to talk to."""
-    reasons = {
-        ModelKind.ADAPTER: ("This file is a LoRA adapter, not a model", "load the model that it was made for"),
-        ModelKind.PROJECTOR: ("This file is a projector for images, not a model", "load the model that it belongs to"),
-        ModelKind.IMATRIX: ("This file is an importance matrix, not a model", "load a model"),
-        ModelKind.VOCAB_ONLY: ("This file holds only a vocabulary, no weights", "load the model's full file"),
-    }
-    if card.kind in reasons:
-        what, next_step = reasons[card.kind]
-        raise KnownError(
-            what,
-            value=path.name,
-            next_step=next_step,
-            remedies=(Remedy(RemedyKind.CHOOSE_MODEL, "Choose a model"),),
-        )
 
 
 def _facts(

@@ -6,7 +6,8 @@ was picked needs no call of its own; at the first that is not, the rest is cut o
 same distributions in the same order, with the same state and the same draws: the text is that of the plain loop, up
 to the rounding of a batch (none with SmolLM2-135M Q4_1; up to 0.7 in a logit with Gemma-3-270m Q4_K_M, whose kernels for
 eight tokens differ from those for one). Rejected: rejection sampling (Leviathan et al. 2023), which accepts more often but draws
-other numbers, so that a seed would no longer mean the same answer.
+other numbers, so that a seed would no longer mean the same answer. Where the guesses come from: the text itself (`PromptLookup`)
+or a smaller model (`engine.worker.drafting`).
 
 Source: Saxena 2023, prompt lookup decoding; llama.cpp `examples/lookup`, `examples/speculative-simple`.
 """
@@ -20,12 +21,14 @@ from typing import Protocol
 from engine.base.errors import KnownError, Remedy, RemedyKind
 from engine.base.fields import Value
 from engine.worker.backend_sampling import BackendSteps
+from engine.worker.drafting import ModelDrafter
 from engine.worker.samplers import SamplerChain
 from engine.worker.session import Session
 
 CPU_COST, GPU_COST = 0.5, 0.05
 """What a guessed token adds to a call, as a share of a call for one token. Measured on a CPU with two small models (0.3 to
-0.6 with calls of 4 to 16 tokens); on a GPU a call reads the weights once, whatever its length."""
+0.6 with calls of 4 to 16 tokens; on another CPU 0.3 with F32 weights and 0.7 to 0.8 with Q4_1, which it does not
+rearrange); on a GPU a call reads the weights once, whatever its length."""
 
 LONGEST_PAUSE = 32
 """A kind of guess that does not pay is tried again after so many chances at most."""
@@ -86,10 +89,15 @@ class PromptLookup:
 
 @dataclass(slots=True)
 class _Record:
-    """How the guesses of one kind went, older ones for less: a first opinion of 8 in 10, worth five tokens."""
+    """How the guesses of one kind went, older ones for less: a first opinion of 8 in 10, worth five tokens.
+
+    `n_made` and `n_empty` count times that the drafter was asked: it guessed, or was not sure enough of anything.
+    """
 
     n_right: float = 4.0
     n_checked: float = 5.0
+    n_made: float = 1.0
+    n_empty: float = 0.0
     n_waiting: int = 0
     n_losses: int = 0
 
@@ -105,12 +113,14 @@ class Pace:
     Args:
         n_least, n_most: the shortest and the longest guess, in tokens.
         cost: what a guessed token adds to a call, as a share of a call for one token.
+        draft_cost: what a token takes the drafter, as a share of the same. It comes on top, and once more for the token
+            that was picked since the last guess, which a draft model has to read.
     """
 
-    def __init__(self, n_least: int, n_most: int, cost: float) -> None:
+    def __init__(self, n_least: int, n_most: int, cost: float, draft_cost: float = 0.0) -> None:
         lengths = [each for each in range(3, n_most + 1, 4) if each >= n_least]
         self._lengths = tuple(lengths or [n_most])
-        self._cost = cost
+        self._cost, self._draft_cost = cost + draft_cost, draft_cost
         self._records: dict[int, _Record] = {}
 
     def length(self, kind: int) -> int:
@@ -123,10 +133,13 @@ class Pace:
         return best if self._gain(best, record) > 1.0 else self._lengths[0]
 
     def learn(self, kind: int, n_drafted: int, n_accepted: int) -> None:
-        """How the last guess of a kind went."""
+        """How the last guess of a kind went; one of no tokens is a drafter's that was asked in vain."""
         record = self._records[kind]
-        record.n_right = 0.8 * record.n_right + n_accepted
-        record.n_checked = 0.8 * record.n_checked + min(n_accepted + 1, n_drafted)
+        record.n_made = 0.8 * record.n_made + bool(n_drafted)
+        record.n_empty = 0.8 * record.n_empty + (not n_drafted)
+        if n_drafted:
+            record.n_right = 0.8 * record.n_right + n_accepted
+            record.n_checked = 0.8 * record.n_checked + min(n_accepted + 1, n_drafted)
         if max(self._gain(each, record) for each in self._lengths) > 1.0:
             record.n_losses = 0
         else:
@@ -136,7 +149,9 @@ class Pace:
     def _gain(self, length: int, record: _Record) -> float:
         """Tokens that a call with so long a guess promises, over those of plain calls in the same time."""
         p = min(record.n_right / record.n_checked, 0.99)
-        return (1 - p ** (length + 1)) / (1 - p) / (1 + self._cost * length)
+        n_tokens = record.n_made * (1 - p ** (length + 1)) / (1 - p) + record.n_empty
+        asked = 1 + self._draft_cost
+        return n_tokens / (record.n_made * (asked + self._cost * length) + record.n_empty * asked)
 
 
 class PlainSteps:
@@ -162,19 +177,28 @@ class SpeculativeSteps:
     Args:
         history: the run's own list of prompt and answer; it grows before each `advance`.
         n_end: the length of `history` at which the run ends, so that nothing is guessed beyond.
+        no_shortcut: what else was asked for and cannot be had with guesses.
 
     Attributes:
         n_drafted, n_accepted: how many tokens were guessed, and how many of them were what the chain picked.
-        no_shortcut: why guessing ended before the run did; "" while it goes on.
+        no_shortcut: that, and why guessing ended before the run did; "" while there is nothing to tell.
     """
 
-    def __init__(self, session: Session, drafter: Drafter, pace: Pace, history: Sequence[int], n_end: int) -> None:
+    def __init__(
+        self,
+        session: Session,
+        drafter: Drafter,
+        pace: Pace,
+        history: Sequence[int],
+        n_end: int,
+        no_shortcut: str = "",
+    ) -> None:
         self._session, self._drafter, self._pace, self._history = session, drafter, pace, history
         self._n_end = n_end
         self._kind = self._n_now = self._n_right = 0
         self.n_drafted: int | None = 0
         self.n_accepted: int | None = 0
-        self.no_shortcut = ""
+        self.no_shortcut = no_shortcut
 
     def use(self, chain: SamplerChain) -> None:
         """The chain picks from the logits, so nothing is to be told of it."""
@@ -187,12 +211,9 @@ class SpeculativeSteps:
             return
         if not self._settle():
             # The cache lost its past with the guess: read it again, and guess no more.
-            self._n_end, self.no_shortcut = 0, "Speculation ended: the cache could not take a wrong guess back."
+            self._end("the cache could not take a wrong guess back")
             session.prefill(self._history[:-1], lambda _done, _total: None)
-        room = min(self._n_end - len(self._history) - 1, session.n_ctx - len(session.cached) - 2)
-        self._kind = self._drafter.kind(self._history) if room > 0 else 0
-        length = min(self._pace.length(self._kind), room) if self._kind else 0
-        draft = self._drafter.draft(self._history, length) if length else ()
+        draft = self._guess()
         if not draft:
             session.decode_one(token)
             return
@@ -202,6 +223,23 @@ class SpeculativeSteps:
     def close(self) -> None:
         """Cut off what was guessed and not confirmed, and count what was."""
         self._settle()
+
+    def _guess(self) -> Sequence[int]:
+        room = min(self._n_end - len(self._history) - 1, self._session.n_ctx - len(self._session.cached) - 2)
+        try:
+            self._kind = self._drafter.kind(self._history) if room > 0 else 0
+            length = min(self._pace.length(self._kind), room) if self._kind else 0
+            draft = self._drafter.draft(self._history, length) if length else ()
+        except KnownError as error:  # the answer needs no guesses
+            self._end(error.trouble.sentence())
+            return ()
+        if length and not draft:
+            self._pace.learn(self._kind, 0, 0)
+        return draft
+
+    def _end(self, why: str) -> None:
+        self._n_end = 0
+        self.no_shortcut = f"{self.no_shortcut} Speculation ended: {why}.".lstrip()
 
     def _settle(self) -> bool:
         is_whole = self._session.drop_ahead()
@@ -216,11 +254,24 @@ class SpeculativeSteps:
 Steps = PlainSteps | SpeculativeSteps | BackendSteps
 
 
-def refuse_one_output(options: Mapping[str, Value], session: Session) -> None:
-    """Raise `KnownError` where a run asks for guesses of a context that has one output a call, with the way out."""
-    if options["speculate"] == "off" or session.n_ahead_most > 0:
+def refuse_speculation(options: Mapping[str, Value], session: Session) -> None:
+    """Raise `KnownError` where a run asks for guesses that this load cannot make or check, with the way out.
+
+    They are checked in a call with several outputs, and a draft model must have been loaded to make them.
+    """
+    if options["speculate"] == "off":
         return
     n_wanted = int(str(options["draft_max"])) + 1
+    if options["speculate"] == "draft" and session.draft is None:
+        raise KnownError(
+            "No draft model is loaded",
+            value="speculate draft",
+            next_step=f"load the model with a smaller one of its family as model_draft and with n_outputs_max {n_wanted}, "
+            "or turn speculation off",
+            remedies=(Remedy(RemedyKind.OPEN_PAGE, "Choose a draft model", "memory"),),
+        )
+    if session.n_ahead_most > 0:
+        return
     raise KnownError(
         "Speculation needs the scores of several tokens from one call",
         value="n_outputs_max 1",
@@ -229,20 +280,43 @@ def refuse_one_output(options: Mapping[str, Value], session: Session) -> None:
     )
 
 
+def _cost_of(draft: Session, session: Session) -> float:
+    """What a token takes the draft model, as a share of what it takes the model.
+
+    A GPU waits for the weights, so their bytes count; a CPU has to compute as well, which the parameters tell: 0.31 was
+    measured where this says 0.29, and 0.47 where it says 0.59 (F32 weights with their own Q4_1 as draft).
+    """
+    of_bytes = draft.facts.size_bytes / max(1, session.facts.size_bytes)
+    if session.facts.devices != ("CPU",):
+        return of_bytes
+    return (of_bytes + draft.facts.n_params / max(1, session.facts.n_params)) / 2
+
+
 def steps_of(options: Mapping[str, Value], session: Session, history: Sequence[int], limit: int) -> Steps:
     """How this run goes from token to token: plainly, with guesses, or with the chain in the graph.
 
     Args:
-        options: the run's options, checked.
+        options: the run's options, checked; `refuse_speculation` has let them pass.
         history: the run's prompt and answer, as a list that will grow.
         limit: how many tokens the answer may have.
     """
-    facts = session.facts
     if options["speculate"] == "off":
         return BackendSteps(session) if options["backend_sampling"] else PlainSteps(session)
-    if facts.is_recurrent or facts.is_hybrid:
-        return PlainSteps(session, "No speculation: this model's state cannot take a wrong guess back.")
+    unused = "No backend sampling: speculation needs the scores." if options["backend_sampling"] else ""
+    draft = session.draft if options["speculate"] == "draft" else None
+    for each, whose in ((session, "this model's"), (draft, "the draft model's")):
+        if each is not None and (each.facts.is_recurrent or each.facts.is_hybrid):
+            return PlainSteps(
+                session, f"No speculation: {whose} state cannot take a wrong guess back. {unused}".rstrip()
+            )
+    drafter: Drafter
+    draft_cost = 0.0
+    if draft is not None:
+        drafter = ModelDrafter(draft, session.vocab.n_vocab, float(str(options["draft_p_min"])))
+        draft_cost = _cost_of(draft, session)
+    else:
+        drafter = PromptLookup(int(str(options["ngram_min"])), int(str(options["ngram_max"])))
     n_most = min(int(str(options["draft_max"])), session.n_ahead_most)
-    pace = Pace(int(str(options["draft_min"])), n_most, CPU_COST if facts.devices == ("CPU",) else GPU_COST)
-    drafter = PromptLookup(int(str(options["ngram_min"])), int(str(options["ngram_max"])))
-    return SpeculativeSteps(session, drafter, pace, history, len(history) + limit)
+    cost = CPU_COST if session.facts.devices == ("CPU",) else GPU_COST
+    pace = Pace(int(str(options["draft_min"])), n_most, cost, draft_cost)
+    return SpeculativeSteps(session, drafter, pace, history, len(history) + limit, unused)

@@ -38,7 +38,7 @@ from engine.worker.prompting import prepare, spelled
 from engine.worker.samplers import SamplerChain, check_logits
 from engine.worker.schemas import grammar_of_schema
 from engine.worker.session import Aborted, Session
-from engine.worker.speculation import refuse_one_output, steps_of
+from engine.worker.speculation import refuse_speculation, steps_of
 
 BUNDLE_S = 0.1
 """Pieces that come within so short a time travel in one frame: as often as a window draws them."""
@@ -94,7 +94,7 @@ def write_answer(
     chain = chain_of(command.chain)
     seed = draw_seed(int(str(options["seed"])))
     warnings = schema_warnings(chain)
-    refuse_one_output(options, session)
+    refuse_speculation(options, session)
     prepared = prepare(
         command.prompt,
         session.facts,

@@ -1,15 +1,20 @@
-"""What guessing saves: processor time of a plain run over that of the same run with prompt lookup, and in the graph.
+"""What guessing saves: processor time of a plain run over that of the same run with guesses, and in the graph.
 
 The engine's own functions in this process, one thread: processor time, so that a busy neighbour spoils less. Paired: each
 round does both, one after the other; the median of the rounds' ratios counts. A text that repeats its prompt, and an
 open story.
+
+There is no smaller model of the real ones' families here. So SmolLM2's numbers in F32 are the model and its Q4_1 file the
+draft model: a real pair whose larger one takes about twice as long. Random weights that guess for SmolLM2 are the worst
+that can be, and SmolLM2 for itself is the dearest; in so short a text the tries before either is left alone cost the most.
 """
 
 from __future__ import annotations
 
 import statistics
+import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +26,11 @@ from engine.sampling.chain import Chain
 from engine.wire.load_options import LOAD_OPTIONS
 from engine.wire.messages import ChainLink, Event, Generate, Prompt, RunDone, RunStats, Token
 from engine.worker.binding import AbortFlag, Ggml, NativeLog, start_backends
-from engine.worker.session import Session, open_session
+from engine.worker.drafting import open_models
+from engine.worker.session import Session
 from engine.worker.writing import write_answer
 from tests.benchmarks.report import Row
+from tests.support.made_models import random_llama, unquantized
 
 N_TOKENS = 64
 ROUNDS = 3
@@ -40,17 +47,21 @@ REPEATS = f"{CODE}\n# The same code again:\n\n{CODE}\n# The same code again:\n\n
 STORY = "Once upon a time, a llama crossed the mountains."
 GREEDY = Chain.default().with_value("temperature", 0)
 LOOKUP: dict[str, Value] = {"speculate": "lookup"}
+DRAFT: dict[str, Value] = {"speculate": "draft"}
 INSIDE: dict[str, Value] = {"backend_sampling": True}
 
 
 class NoControl:
-    """Nobody stops the run or changes its chain."""
+    """Nobody stops the run, changes its chain or looks at it."""
 
     def is_cancelled(self) -> bool:
         return False
 
     def take_chain(self) -> tuple[ChainLink, ...] | None:
         return None
+
+    def answer_peeks(self, session: Session, history: Sequence[int], n_answer: int, seed: int) -> None:
+        pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +76,12 @@ class Run:
 class Engine:
     """A session in this process."""
 
-    def __init__(self, model: Path) -> None:
+    def __init__(self, model: Path, draft: Path | None = None) -> None:
         self._log = NativeLog()
         start_backends()
-        options = LOAD_OPTIONS.checked({"n_ctx": 1024, "n_threads": 1, "n_outputs_max": 8})
-        self.session: Session = open_session(
+        given = {"n_ctx": 1024, "n_threads": 1, "n_outputs_max": 8, "model_draft": str(draft or "")}
+        options = LOAD_OPTIONS.checked(given)
+        self.session: Session = open_models(
             model,
             read_card(model),
             options,
@@ -112,6 +124,27 @@ def speculation_rows(model: Path) -> Iterator[Row]:
         engine.session.close()
 
 
+def draft_rows(model: Path) -> Iterator[Row]:
+    """A draft model over none: a real pair, the worst, the dearest; each row as it is measured."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        full = unquantized(folder / "f32.gguf", model)
+        random = random_llama(folder / "random.gguf", model)
+        cases: tuple[tuple[str, str, Path, Path, str, Chain], ...] = (
+            ("F32 drafted by Q4_1 over plain, a text that repeats", "", full, model, REPEATS, GREEDY),
+            ("F32 drafted by Q4_1 over plain, an open story", "", full, model, STORY, GREEDY),
+            ("F32 drafted by Q4_1 over plain, a drawn story", "", full, model, STORY, Chain.default()),
+            ("drafted by random weights over plain, an open story", "≥ 0.70", model, random, STORY, GREEDY),
+            ("drafted by itself over plain, an open story", "≥ 0.60", model, model, STORY, GREEDY),
+        )
+        for text, target, main, draft, prompt, chain in cases:
+            engine = Engine(main, draft)
+            try:
+                yield _row(f"{model.stem}: {text}", target, engine, prompt, chain, DRAFT)
+            finally:
+                engine.session.close()
+
+
 def _row(name: str, target: str, engine: Engine, prompt: str, chain: Chain, options: dict[str, Value]) -> Row:
     engine.run(prompt, chain, 0, {"max_tokens": 1})  # the prompt is read now, and not in the first round
     ratios, same, last = [], 0, None
@@ -132,6 +165,8 @@ def _note(stats: RunStats, n_same: int) -> str:
 
 
 def all_rows(models: Iterable[Callable[[], Path]]) -> Iterator[Row]:
-    """The rows of every model, each as it is measured."""
-    for each in models:
-        yield from speculation_rows(each())
+    """The rows of every model, each as it is measured, and those of draft models for the first."""
+    paths = [each() for each in models]
+    for each in paths:
+        yield from speculation_rows(each)
+    yield from draft_rows(paths[0])

@@ -26,6 +26,7 @@ FIELDS = (
     Field("note", FieldKind.TEXT, "", "Note", "Any text."),
     Field("stop", FieldKind.TEXT_LIST, (), "Stop texts", "Ends before these.", advanced=True),
     Field("seed", FieldKind.INT, -1, "Seed", "Where randomness starts.", minimum=-1, advanced=True),
+    Field("model_draft", FieldKind.FILE, "", "Draft model", "Guesses."),
 )
 
 
@@ -70,6 +71,7 @@ def test_set_values_shows_all_kinds_and_sends_nothing(form: Form) -> None:
         "note": "hello",
         "stop": ("\n\n", "User:"),
         "seed": 7,
+        "model_draft": "/models/small.gguf",
     }
     form.set_values(values | {"of_another_form": 1})
     assert form.values() == values
@@ -104,6 +106,26 @@ def test_a_segment_a_switch_and_a_list_are_told_when_clicked(form: Form, qtbot) 
     combo.setFocus()
     qtbot.keyClick(combo, Qt.Key.Key_Down)
     assert heard == [("mode", "on"), ("mmap", False), ("type_k", "q8_0")]
+
+
+def test_a_file_is_chosen_from_those_that_are_offered_and_another_one_keeps_its_place(form: Form, qtbot) -> None:
+    heard = Heard(form.field_changed)
+    editor = form.row("model_draft").editor
+    assert [editor.combo.itemText(at) for at in range(editor.combo.count())] == ["None"]
+    form.set_files("model_draft", [("Small", "/models/small.gguf"), ("Tiny", "/models/tiny.gguf")])
+    assert heard == []
+    editor.combo.setFocus()
+    qtbot.keyClick(editor.combo, Qt.Key.Key_Down)
+    qtbot.keyClick(editor.combo, Qt.Key.Key_Down)
+    assert heard[-1] == ("model_draft", "/models/tiny.gguf")
+    form.set_values({"model_draft": "/elsewhere/own.gguf"})
+    assert editor.combo.currentText() == "own.gguf"
+    form.set_files("model_draft", [("Small", "/models/small.gguf")])
+    assert editor.combo.currentText() == "own.gguf"
+    assert form.values()["model_draft"] == "/elsewhere/own.gguf"
+    form.row("model_draft").dot.click()
+    assert heard[-1] == ("model_draft", "")
+    assert editor.combo.currentText() == "None"
 
 
 def test_segments_move_with_the_arrow_keys(form: Form, qtbot) -> None:

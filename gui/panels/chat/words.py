@@ -113,7 +113,7 @@ def stats_tip(figures: Figures | None) -> str:
         lines.append(_tr("The cache of this model cannot be rolled back, so the whole prompt was read anew."))
     if stats.no_shortcut:
         lines.append(stats.no_shortcut)
-    elif stats.n_drafted is not None and stats.n_accepted is not None:
+    if stats.n_drafted is not None and stats.n_accepted is not None:
         lines.append(
             _tr("Speculation guessed {n}, of which {k} were right").format(
                 n=tokens_text(stats.n_drafted), k=count_text(stats.n_accepted)

@@ -32,6 +32,7 @@ def part_text(part: Part) -> str:
         Part.RECURRENT: _tr("Recurrent state"),
         Part.COMPUTE: _tr("Compute"),
         Part.OUTPUT: _tr("Output"),
+        Part.DRAFT: _tr("Draft model"),
         Part.OVERHEAD: _tr("Process"),
         Part.MAPPED: _tr("Mapped file"),
     }[part]

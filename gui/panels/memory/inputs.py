@@ -100,7 +100,10 @@ class InputsColumn(QFrame):
         if card is not None and card.n_layer is not None:
             self.form.set_soft_range("n_gpu_layers", -1, card.n_layer + 1)
         self.form.set_values({**options, KV_TYPE.key: _kv_type(options)})
+        others = [(spoken_name(each.label), str(each.path)) for each in page.choices if each.path != page.path]
+        self.more.set_files("model_draft", others)
         self.more.set_values(options)
+        self.more.set_note("model_draft", *words.draft_note(options))
         shown = {"n_ctx", KV_TYPE.key} | ({"n_gpu_layers"} if page.has_gpu else set())
         self.form.set_visible_keys(shown)
         self.no_gpu.setVisible(page.has_gpu is False)

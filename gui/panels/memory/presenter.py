@@ -126,7 +126,11 @@ class MemoryPresenter:
                 return
             self._take({**self.options, "type_k": value, "type_v": value})
         else:
-            self._take({**self.options, key: value})
+            options = {**self.options, key: value}
+            if key == "model_draft" and value and options["n_outputs_max"] == 1:
+                # Guesses are checked in one call, which must have an output for each.
+                options["n_outputs_max"] = int(str(self._workbench.run_options["draft_max"])) + 1
+            self._take(options)
         self._surface.plan_soon()
 
     def apply(self, changes: Mapping[str, Value]) -> None:

@@ -5,9 +5,12 @@ Apart from the presenter because words are translated by Qt, apart from the view
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from PySide6.QtCore import QCoreApplication
 
 from engine.base.errors import Remedy
+from engine.base.fields import Value
 from engine.gguf.card import Card
 from engine.memory.fit import Fits, Verdict
 from engine.memory.ledger import RAM, DeviceLedger, Ledger, Part
@@ -26,6 +29,7 @@ PART_COLORS = {
     Part.RECURRENT: PlotRole.KV_CACHE,
     Part.COMPUTE: PlotRole.COMPUTE,
     Part.OUTPUT: PlotRole.OUTPUT,
+    Part.DRAFT: PlotRole.OTHER,
     Part.OVERHEAD: PlotRole.OVERHEAD,
     Part.MAPPED: PlotRole.OTHER,
 }
@@ -44,6 +48,7 @@ def part_text(part: Part) -> str:
         Part.RECURRENT: _tr("Recurrent state"),
         Part.COMPUTE: _tr("Compute"),
         Part.OUTPUT: _tr("Output"),
+        Part.DRAFT: _tr("Draft model"),
         Part.OVERHEAD: _tr("Process, tokenizer"),
         Part.MAPPED: _tr("File pages"),
     }[part]
@@ -189,6 +194,13 @@ def limit_note(limit: int | None, n_ctx: int, n_ctx_train: int | None) -> tuple[
     if limit <= 0:
         return _tr("nothing fits"), "bad"
     return _tr("fits up to {n}").format(n=count_text(limit)), "good" if n_ctx <= limit else "bad"
+
+
+def draft_note(options: Mapping[str, Value]) -> tuple[str, str]:
+    """The remark under the draft model, and its kind: guesses are checked in calls with several outputs."""
+    if options.get("model_draft") and options.get("n_outputs_max") == 1:
+        return _tr("cannot be used with one output a call"), "warning"
+    return "", ""
 
 
 def advice_text(advice: Advice) -> tuple[str, str]:

@@ -73,6 +73,15 @@ def test_a_set_with_a_key_twice_or_a_bad_default_cannot_be_made() -> None:
         FieldSet((Field("bad", FieldKind.INT, -1, "Bad", "help", minimum=0),))
 
 
+def test_a_file_is_a_path_as_it_was_written_or_nothing() -> None:
+    field = Field("model", FieldKind.FILE, "", "Model", "help")
+    assert field.parse("/models/a file .gguf") == "/models/a file .gguf"
+    assert field.check("") == field.parse("") == ""
+    for bad in (7, None, ("a",), "a\0b"):
+        with pytest.raises(FieldError, match="path of a file"):
+            field.check(bad)
+
+
 def test_a_pattern_holds_for_the_whole_text_and_for_each_of_a_list():
     one = Field("x", FieldKind.TEXT, "ab", "X", "help", pattern="[a-c]+", pattern_hint="write a, b or c")
     many = Field("y", FieldKind.TEXT_LIST, (), "Y", "help", pattern="[a-c]+", pattern_hint="write a, b or c")

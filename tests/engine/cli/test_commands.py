@@ -58,6 +58,21 @@ def test_chat_answers_with_its_figures(tmp_path: Path, smollm2: Path) -> None:
     assert [each["key"] for each in found["chain"]] == list(Chain.default().keys())
 
 
+def test_chat_with_a_draft_model_writes_the_same_and_counts_its_guesses(tmp_path: Path, smollm2: Path) -> None:
+    asked = ["chat", str(smollm2), "--prompt", "Say hello.", "--max-tokens", "12", "--temperature", "0"]
+    asked += ["--n-threads", "1", "--ignore-eos"]
+    guessing = ["--model-draft", "starter", "--n-outputs-max", "8", "--speculate", "draft"]
+    plain, guessed = answer(tmp_path, *asked), answer(tmp_path, *asked, *guessing)
+    assert guessed["text"] == plain["text"]
+    assert guessed["n_drafted"] == guessed["n_accepted"] > 0
+    done = run(tmp_path, *asked, "--speculate", "draft")
+    assert done.returncode == 2
+    assert "No draft model is loaded" in done.stderr
+    missing = run(tmp_path, *asked, *guessing, "--model-draft", str(tmp_path / "no.gguf"))
+    assert missing.returncode == 2
+    assert "The draft model cannot be used (no.gguf" in missing.stderr
+
+
 def test_chat_writes_many_answers_at_once(tmp_path: Path, smollm2: Path) -> None:
     flags = ["chat", str(smollm2), "--prompt", "Say hello.", "--n", "3", "--max-tokens", "6", "--seed", "4"]
     found = answer(tmp_path, *flags, "--n-threads", "1")
@@ -117,6 +132,14 @@ def test_size_predicts_what_verify_measures(tmp_path: Path, smollm2: Path) -> No
     assert found["fits"] == "yes"
     assert found["max_n_ctx"] > 2048
     assert predicted["parts"]["recurrent"] is None
+
+
+def test_size_tells_the_draft_model_apart(tmp_path: Path, smollm2: Path) -> None:
+    flags = ["--n-ctx", "1024", "--n-ctx-draft", "512", "--model-draft", "starter", "--verify"]
+    found = answer(tmp_path, "size", str(smollm2), *flags)
+    predicted, measured = found["devices"][0], found["measured"]["devices"][0]
+    assert predicted["parts"]["draft"] == measured["parts"]["draft"] > predicted["parts"]["weights"]
+    assert predicted["sum"] == sum(value for value in predicted["parts"].values() if value is not None)
 
 
 def test_size_says_no_with_exit_code_one(tmp_path: Path, smollm2: Path) -> None:

@@ -12,7 +12,7 @@ from engine.memory.fit import Fits, judge, largest_n_ctx
 from engine.memory.ledger import DeviceLedger, Entry, Ledger, Part, ledger_of
 from engine.runtime.dry_run import plan_load
 from engine.wire.load_options import LOAD_OPTIONS
-from engine.wire.messages import BufferUse, DeviceInfo, DeviceKind, MemoryUse
+from engine.wire.messages import BufferUse, DeviceInfo, DeviceKind, DraftUse, MemoryUse
 
 GIB = 2**30
 
@@ -122,6 +122,27 @@ def test_a_mapped_file_splits_the_same_way_before_and_after() -> None:
     measured = ledger_of(real, (CPU, GPU), ram_total_bytes=None, ram_free_bytes=None)
     for part in Part:
         assert dry.size_of(part) == measured.size_of(part), part
+
+
+def test_a_draft_model_is_a_part_of_its_own_on_each_device_and_every_byte_of_it_stands_once() -> None:
+    draft = DraftUse(
+        (BufferUse("CPU", "CPU", True, 10, 2, 1), BufferUse("CUDA1", "CUDA1", False, 500, 60, 7)), 3, 8, 2048
+    )
+    with_draft = replace_use(SPLIT, draft=draft)
+    alone = ledger_of(SPLIT, (CPU, GPU), ram_total_bytes=None, ram_free_bytes=None)
+    both = ledger_of(with_draft, (CPU, GPU), ram_total_bytes=None, ram_free_bytes=None)
+    assert [each.size_of(Part.DRAFT) for each in both.devices] == [10 + 2 + 1 + 3, None, 500 + 60 + 7]
+    assert both.sum_bytes == alone.sum_bytes + 13 + 3 + 567 + 8
+    for part in set(Part) - {Part.DRAFT, Part.MAPPED}:
+        assert both.size_of(part) == alone.size_of(part), part
+
+
+def test_what_does_not_fit_with_a_draft_model_may_do_without_it() -> None:
+    draft = DraftUse((BufferUse("CPU", "CPU", True, GIB, 0, 0),), 0, 0, 2048)
+    told = ledger_of(replace_use(SPLIT, draft=draft), (CPU,), ram_total_bytes=GIB, ram_free_bytes=GIB)
+    assert "model_draft=" in [each.argument for each in judge(told, LOAD_OPTIONS.defaults()).advice]
+    alone = ledger_of(replace_use(SPLIT, output_bytes=GIB), (CPU,), ram_total_bytes=GIB, ram_free_bytes=GIB)
+    assert "model_draft=" not in [each.argument for each in judge(alone, LOAD_OPTIONS.defaults()).advice]
 
 
 def replace_use(use: MemoryUse, **changes: object) -> MemoryUse:

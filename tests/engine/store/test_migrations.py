@@ -98,6 +98,7 @@ def test_a_run_of_before_tokens_were_kept_has_none_and_is_told_as_that(path: Pat
         run = store.runs.get(RunId("r"))
         assert (run.recipe.seed, run.recipe.in_use, run.recipe.n_begun, run.recipe.parent_run_id) == (7, "{}", 0, None)
         assert (run.result.chain_changes, run.result.logprob) == (None, None)
+        assert (run.result.n_drafted, run.result.n_accepted, run.result.no_shortcut) == (None, None, None)
         assert store.runs.tokens(run.id) == RunTokens()
         with pytest.raises(KnownError, match="tokens of this answer were not kept") as refused:
             read_source(store, MessageId("a"))

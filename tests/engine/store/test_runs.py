@@ -37,6 +37,9 @@ RESULT = RunResult(
     first_token_s=0.25,
     prefill_s=0.2,
     decode_s=3.0,
+    n_drafted=120,
+    n_accepted=85,
+    no_shortcut="No backend sampling: a reason.",
 )
 
 

@@ -132,6 +132,11 @@ def test_the_share_of_right_guesses_is_told_only_where_there_were_guesses() -> N
     assert "accepted 71 % of 120 drafted" in stats_texts(Figures("m", guessed, 1, FinishReason.STOP))
     for without in (STATS, replace_stats(n_drafted=0, n_accepted=0)):
         assert not any("drafted" in each for each in stats_texts(Figures("m", without, 1, FinishReason.STOP)))
+    both = stats_tip(
+        Figures("m", replace_stats(n_drafted=9, n_accepted=4, no_shortcut="No backend sampling."), 1, None)
+    )
+    assert "No backend sampling." in both
+    assert "guessed 9 tokens, of which 4 were right" in both
     refused = replace_stats(no_shortcut="No speculation: a reason.")
     assert "No speculation: a reason." in stats_tip(Figures("m", refused, 1, FinishReason.STOP))
 

@@ -15,6 +15,7 @@ from gui.icons import Icons
 from gui.notices import NoticeCard
 from gui.panels.memory.view import MemoryView
 from gui.theme import Theme
+from tests.support.made_models import random_llama
 from tests.support.pages import OpenPage, open_page, unnamed_controls
 
 WAIT_MS = 60_000
@@ -106,6 +107,37 @@ def test_a_quantized_v_without_flash_attention_is_explained_and_its_button_mends
     assert page.view.answer.table.isVisible()
     assert presenter.page.answer.ledger.size_of(Part.KV) < 94_371_840
     assert page.view.inputs.form.values()["kv_type"] == "other"
+
+
+def test_a_draft_model_is_chosen_from_the_known_models_and_becomes_a_row(
+    page: OpenPage, smollm2: Path, tmp_path: Path, qtbot
+) -> None:
+    presenter, more = page.view.presenter, page.view.inputs.more
+    small = random_llama(tmp_path / "small.gguf", smollm2)
+    more.row("model_draft").editor.value_changed.emit(str(small))
+    assert presenter.options["n_outputs_max"] == 8  # guesses of the usual length can be checked
+    qtbot.waitUntil(lambda: is_settled(page.view) and not presenter.page.answer.is_rough, timeout=WAIT_MS)
+    assert presenter.page.answer.ledger.size_of(Part.DRAFT) > small.stat().st_size / 2
+    rows = {row.label: row.amounts[0] for row in page.view.answer.table.rows()}
+    assert rows["Draft model"] == presenter.page.answer.ledger.size_of(Part.DRAFT)
+    assert page.view.answer.table.sums() == [presenter.page.answer.ledger.sum_bytes]
+    assert more.row("model_draft").editor.combo.currentText() == "small.gguf"
+    assert more.row("model_draft").note == ""
+    presenter.change("n_outputs_max", 1)
+    assert "one output a call" in more.row("model_draft").note
+
+
+def test_a_draft_model_of_another_family_is_explained_and_its_button_leaves_it_out(
+    page: OpenPage, gemma3: Path, qtbot
+) -> None:
+    presenter = page.view.presenter
+    presenter.change("model_draft", str(gemma3))
+    qtbot.waitUntil(lambda: presenter.page.trouble is not None, timeout=WAIT_MS)
+    assert "draft model" in page.view.findChild(NoticeCard).trouble.what
+    button(page.view, "Load without a draft model").click()
+    qtbot.waitUntil(lambda: is_settled(page.view) and presenter.page.trouble is None, timeout=WAIT_MS)
+    assert presenter.options["model_draft"] == ""
+    assert presenter.page.answer.ledger.size_of(Part.DRAFT) is None
 
 
 def test_loading_with_these_measures_what_was_predicted_to_the_byte(page: OpenPage, qtbot) -> None:
