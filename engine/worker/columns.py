@@ -69,21 +69,22 @@ def sample_many(
                     first += width
                 for seq in range(1, n_seq):
                     lab.copy(0, seq)
+                lab.side_by_side([look for each in writers for look in each.looks(lab, -1)])
                 for each in writers:
                     each.begin(lab)
-                for each in writers:
-                    each.settle()
                 results.tell(writers)
                 while wishes := [(each, wanted) for each in writers if (wanted := each.wishes())]:
                     if control.is_cancelled():
                         raise Aborted
                     lab.decode_each([wish for _each, wanted in wishes for wish in wanted])
+                    steps: list[tuple[Writer, int]] = []
                     place = 0
                     for each, wanted in wishes:
-                        each.go_on(lab, place)
+                        steps.append((each, place))
                         place += len(wanted)
-                    for each, _wanted in wishes:
-                        each.settle()
+                    lab.side_by_side([look for each, place in steps for look in each.looks(lab, place)])
+                    for each, place in steps:
+                        each.go_on(lab, place)
                     results.tell(writers)
             finally:
                 decode_s = time.monotonic() - begun
