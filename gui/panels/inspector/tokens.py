@@ -73,6 +73,7 @@ class TokensSection(Section):
         self.tree = BranchList(theme, _tr("Answers to this question"))
         self.tree.activated.connect(lambda row: self.presenter.go_to(MessageId(self.tree.branches[row].key)))
         self.nothing, self.sums, self.hint = _caption(), _caption(), _caption()
+        self.warnings = _caption()
         self.hint.setText(_tr("Choose a token to see what else might have stood there."))
         self.error = _caption(kind="bad")
         body = QWidget()
@@ -128,6 +129,8 @@ class TokensSection(Section):
             each.setVisible(has_tokens)
         self.sums.setText(unbroken(sums_text(view.sums)) if view.sums is not None else "")
         self.sums.setVisible(view.sums is not None)
+        self.warnings.setText("\n".join(view.warnings))
+        self.warnings.setVisible(bool(view.warnings))
         self._show_chosen(view, has_tokens)
         self.error.setText(view.trouble.sentence() if view.trouble is not None else "")
         self.error.setVisible(view.trouble is not None)
@@ -194,6 +197,7 @@ class TokensSection(Section):
             self.strip,
             self.legend,
             self.sums,
+            self.warnings,
             self.hint,
             self.chosen,
             self.alternatives,

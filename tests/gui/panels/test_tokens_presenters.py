@@ -536,6 +536,22 @@ def test_the_sums_are_of_the_tokens_that_something_stood_before() -> None:
     assert math.isfinite(impossible.logprob)
 
 
+def test_how_the_answer_was_written_is_said_and_where_its_chain_cannot_be_followed_is_shown(reading: Reading) -> None:
+    reading.presenter.read()
+    reading.workbench.tell()
+    [question] = reading.workbench.lab.open
+    assert {key: question.more[key] for key in ("seed", "n_begun", "changes", "ignore_eos")} == {
+        "seed": FOUND.seed,
+        "n_begun": FOUND.n_begun,
+        "changes": FOUND.changes,
+        "ignore_eos": FOUND.ignore_eos,
+    }
+    question.then(Scored(1, 3, -4.0, warnings=("Token 2 does not follow the grammar",)))
+    assert reading.view.warnings == ("Token 2 does not follow the grammar",)
+    reading.presenter.choose_part(Part.PROMPT)
+    assert reading.view.warnings == ()
+
+
 def test_the_prompt_is_read_with_nothing_behind_it(reading: Reading) -> None:
     reading.presenter.choose_part(Part.PROMPT)
     reading.read(100, 101, 102)
