@@ -475,12 +475,17 @@ class Score(Message, frozen=True):
 
 
 class SampleMany(Message, frozen=True):
-    """Continue one prompt many times in one batch with a shared prefix. Answers: ColumnText …, then SampledMany."""
+    """Continue one prompt many times in one batch with a shared prefix. Answers: ColumnText …, then SampledMany.
+
+    `stop` and `ignore_eos` as the run options of these names, for every column.
+    """
 
     request_id: int
     prompt: Prompt
     columns: tuple[SampleColumn, ...]
     max_tokens: int
+    stop: tuple[str, ...] = ()
+    ignore_eos: bool = False
 
 
 class Draw(Message, frozen=True):

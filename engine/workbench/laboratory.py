@@ -99,15 +99,22 @@ class Laboratory:
         then: Callable[[Any], None],
         failed: Failure,
         progress: Callable[[Any], None] | None = None,
+        *,
+        stop: Sequence[str] = (),
+        ignore_eos: bool = False,
     ) -> int:
         """Continue one prompt many times; `progress` takes each `ColumnText`, `then` the `SampledMany`.
 
         Args:
             columns: 1 to 32 of them; `column` makes one.
             max_tokens: the most that each may write, at least 1.
+            stop: each ends before any of these texts.
+            ignore_eos: none of them picks a token that ends an answer.
         """
-        wanted = tuple(columns)
-        return self._supervisor.request(lambda n: SampleMany(n, prompt, wanted, max_tokens), then, failed, progress)
+        wanted, stops = tuple(columns), tuple(stop)
+        return self._supervisor.request(
+            lambda n: SampleMany(n, prompt, wanted, max_tokens, stops, ignore_eos), then, failed, progress
+        )
 
     def column(self, chain: Chain | None = None, *, seed: int = -1) -> SampleColumn:
         """A continuation that this chain draws, with this seed (−1: a random one, told with the result)."""

@@ -179,7 +179,9 @@ def _writer(
             return ContrastWriter(vocab, bounds, seqs, column.alpha, states)
         case ColumnKind.CHAIN:
             chain = chain_of(column.chain)
-            native = SamplerChain(chain.native_calls(seed), n_vocab=vocab.n_vocab, n_ctx=session.n_ctx, vocab=vocab)
+            native = SamplerChain(
+                chain.native_calls(seed), n_vocab=vocab.n_vocab, n_ctx=session.n_ctx, banned=bounds.banned, vocab=vocab
+            )
             native.accept(prompt)
             return StepWriter(vocab, bounds, seqs[0], native)
 
@@ -193,7 +195,8 @@ def _bounds(session: Session, command: SampleMany, prepared: Prepared) -> Bounds
     limit, reason = command.max_tokens, FinishReason.LENGTH
     if limit < 0 or limit > room:
         limit, reason = room, FinishReason.CONTEXT
-    return Bounds(len(prepared.tokens), limit, reason, prepared.stops)
+    banned = tuple(session.vocab.ends()) if command.ignore_eos else ()
+    return Bounds(len(prepared.tokens), limit, reason, (*command.stop, *prepared.stops), banned)
 
 
 def _refuse_bad(command: SampleMany) -> None:

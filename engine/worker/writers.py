@@ -30,12 +30,21 @@ Wish = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Where a continuation ends at the latest: after `limit` tokens, for the reason that set the limit."""
+    """Where a continuation ends: after `limit` tokens at the latest, for the reason that set the limit.
+
+    `stops` are texts that end it, `banned` tokens that it never takes (their probability counts as ever).
+    """
 
     n_prompt: int
     limit: int
     limit_reason: FinishReason
     stops: tuple[str, ...]
+    banned: tuple[int, ...] = ()
+
+    def likeliest(self, logits_v: Floats, n: int) -> list[int]:
+        """The `n` likeliest tokens that may be taken, likeliest first."""
+        best = top_places(logits_v, n + len(self.banned)).tolist()
+        return [each for each in best if each not in self.banned][:n]
 
 
 class Writer(Protocol):
@@ -129,7 +138,7 @@ class StepWriter:
 
     def _draw(self, lab: LabContext, place: int) -> None:
         logits_v = lab.logits(place)
-        token = int(logits_v.argmax()) if self._chain is None else lab.sample(self._chain, place)
+        token = self._bounds.likeliest(logits_v, 1)[0] if self._chain is None else lab.sample(self._chain, place)
         self._drawn, self._drawn_logprob = token, float(logits_v[token]) - log_sum(logits_v)
 
     def finish(self, reason: FinishReason) -> None:
@@ -210,7 +219,8 @@ class BestPathWriter:
             weights = Weights(logits_v)
             # Each path may end here at no more than its ends; twice the width always leaves enough that go on.
             found += [
-                (path.logprob + weights.log_p(each), number, each) for each in top_places(logits_v, 2 * width).tolist()
+                (path.logprob + weights.log_p(each), number, each)
+                for each in self._bounds.likeliest(logits_v, 2 * width)
             ]
         found.sort(key=lambda each: -each[0])
         going_on: list[tuple[Path, Path]] = []
@@ -345,7 +355,7 @@ class ContrastWriter:
     def _offer(self, logits_v: Floats) -> None:
         weights = Weights(logits_v)
         self._offered = [
-            (each, weights.p(each), weights.log_p(each)) for each in top_places(logits_v, len(self._seqs)).tolist()
+            (each, weights.p(each), weights.log_p(each)) for each in self._bounds.likeliest(logits_v, len(self._seqs))
         ]
 
 

@@ -85,11 +85,10 @@ def score(driver: Driver, prompt: Prompt, tokens: tuple[int, ...], **more: Any) 
     return traces, done
 
 
-def sample(driver: Driver, prompt: Prompt, columns: list[SampleColumn], n: int) -> SampledMany:
+def sample(driver: Driver, prompt: Prompt, columns: list[SampleColumn], n: int, **more: Any) -> SampledMany:
     parts: list[ColumnText] = []
-    done = answer(
-        driver, lambda then, failed: driver.workbench.lab.sample_many(prompt, columns, n, then, failed, parts.append)
-    )
+    lab = driver.workbench.lab
+    done = answer(driver, lambda then, failed: lab.sample_many(prompt, columns, n, then, failed, parts.append, **more))
     assert isinstance(done, SampledMany), done
     for place, column in enumerate(done.columns):
         assert b"".join(each.piece for each in parts if each.column == place) == column.text
@@ -294,6 +293,30 @@ def test_columns_that_end_leave_the_others_to_go_on(small: Driver) -> None:
     assert done.tps is not None
     assert done.tps > 0
     assert not done.cancelled
+
+
+def test_stop_texts_and_banned_ends_hold_for_every_kind_of_column(small: Driver) -> None:
+    prompt = Prompt(text="<|im_start|>user\nSay hello.<|im_end|>\n<|im_start|>assistant\n")
+    lab = small.workbench.lab
+    columns = [
+        lab.column(WARM, seed=2),
+        SampleColumn(ColumnKind.GREEDY),
+        SampleColumn(ColumnKind.BEST_PATH, width=3),
+        SampleColumn(ColumnKind.CONTRAST, width=3),
+    ]
+    facts = small.workbench.state.facts
+    assert facts is not None
+    (end,) = tokens_of(small, facts.eos_text, add_special=False)
+    free = sample(small, prompt, columns, 40)
+    assert end in [each.tokens[-1] for each in free.columns]
+    endless = sample(small, prompt, columns, 40, ignore_eos=True)
+    assert all(each.reason is FinishReason.LENGTH for each in endless.columns)
+    assert all(end not in each.tokens and len(each.tokens) == 40 for each in endless.columns)
+    # What was banned has its probability all the same: the log-probability stays the model's own.
+    _, scored = score(small, prompt, endless.columns[1].tokens, chain=Chain.default())
+    assert endless.columns[1].logprob == pytest.approx(scored.logprob, abs=1.0)
+    stopped = sample(small, prompt, columns, 40, stop=("o",))
+    assert all(b"o" not in each.text and each.reason is FinishReason.STOP for each in stopped.columns)
 
 
 def test_a_random_seed_of_a_column_is_told(small: Driver) -> None:
