@@ -122,6 +122,12 @@ class Runs:
                 rows = connection.execute(
                     "SELECT * FROM runs WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id = ?1 DESC LIMIT 2", (text,)
                 ).fetchall()
+        if not rows and text == "last":
+            raise KnownError(
+                "No answer is stored here yet",
+                value=str(self._database.path) if self._database.path is not None else "",
+                next_step="ask something in the window first, or name the folder that holds your chats (--data-dir)",
+            )
         if len(rows) == 2 and rows[0]["id"] != text:
             raise KnownError("Several runs begin so", value=text, next_step="give more of the id")
         if not rows or not text:
