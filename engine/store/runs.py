@@ -76,12 +76,25 @@ class Runs:
             if changed.rowcount == 0:
                 raise no_run(run_id)
             if tokens is not None:
-                connection.execute(
-                    "INSERT INTO run_tokens (run_id, answer) VALUES (?1, ?2)"
-                    " ON CONFLICT (run_id) DO UPDATE SET answer = ?2",
-                    (run_id, pack(tokens)),
-                )
+                self._keep_tokens(run_id, tokens)
             return self.get(run_id)
+
+    def keep_tokens(self, run_id: RunId, tokens: Sequence[int], chain_changes: str | None = None) -> None:
+        """Store the tokens of an answer so far, and how its chain was changed (JSON), while it is being written."""
+        with self._database.writing() as connection:
+            if chain_changes is not None:
+                connection.execute(
+                    "UPDATE runs SET chain_changes = ? WHERE id = ?", (_plain_json(chain_changes), run_id)
+                )
+            self._keep_tokens(run_id, tokens)
+
+    def _keep_tokens(self, run_id: RunId, tokens: Sequence[int]) -> None:
+        with self._database.writing() as connection:
+            connection.execute(
+                "INSERT INTO run_tokens (run_id, answer) VALUES (?1, ?2)"
+                " ON CONFLICT (run_id) DO UPDATE SET answer = ?2",
+                (run_id, pack(tokens)),
+            )
 
     def tokens(self, run_id: RunId) -> RunTokens:
         """The token ids of a run, as far as they are known.

@@ -632,13 +632,22 @@ class PrefillProgress(Message, frozen=True):
 class Token(Message, frozen=True):
     """Text that was written: the bytes of one or more tokens (a character may be split between two events).
 
-    `n_completion` counts the tokens written so far; `n_past` the tokens in the cache.
+    Attributes:
+        n_completion: the tokens written so far.
+        n_past: the tokens in the cache.
+        tokens: those written since the last of these events.
+        held: bytes of theirs that are held back, as they may become a stop text: the text with them is what all tokens
+            until here spell.
+        changes: the chains that took over since the last of these events.
     """
 
     run_id: int
     piece: bytes
     n_completion: int
     n_past: int
+    tokens: tuple[int, ...] = ()
+    held: bytes = b""
+    changes: tuple[ChainChange, ...] = ()
 
 
 class RunDone(Message, frozen=True):
