@@ -25,6 +25,7 @@ from engine.settings import SETTINGS  # noqa: E402
 from engine.wire.load_options import LOAD_OPTIONS  # noqa: E402
 from engine.wire.run_options import RUN_OPTIONS  # noqa: E402
 from gui.actions import Action, ActionGroup, group_text  # noqa: E402
+from gui.panels.lab.presenter.fields import DRAW_FIELDS, SAMPLE_FIELDS  # noqa: E402
 
 MADE = "<!-- made by docs/generate.py; do not edit by hand -->"
 
@@ -77,6 +78,14 @@ def parameters_page() -> str:
     ]
     for stage in STAGES:
         parts += [f"### {stage.label}", stage.help, f"Source: {stage.source}.", table(stage.fields)]
+    parts += [
+        "## Lab",
+        "The forms of the page Lab; they are no flags. Each question there begins with these values.",
+        "### Samples",
+        table(SAMPLE_FIELDS),
+        "### Draws",
+        table(DRAW_FIELDS),
+    ]
     parts += ["## Settings", table(SETTINGS, with_source=False)]
     return "\n\n".join(parts) + "\n"
 
