@@ -48,6 +48,7 @@ from engine.workbench.chain_scope import wire_chain
 from engine.workbench.events import (
     Beat,
     ConversationsChanged,
+    DraftChanged,
     Figures,
     MessageFinished,
     MessageText,
@@ -157,11 +158,19 @@ class Dialogue:
             self._conversation = replace(self._conversation, chain=chain)
         self._in_store(lambda store: store.conversations.set_chain(wanted, chain))
 
+    @property
+    def draft(self) -> str:
+        """What stands in the composer of the open conversation."""
+        return self._conversation.draft if self._conversation else self._new_draft
+
     def set_draft(self, text: str) -> None:
         """Keep what stands in the composer."""
+        if text == self.draft:
+            return
+        self._bus.post(DraftChanged(text))
         if self._conversation is None:
             self._new_draft = text
-        elif self._conversation.draft != text:
+        else:
             conversation_id = self._conversation.id
             self._conversation = replace(self._conversation, draft=text)
             self._in_store(lambda store: store.conversations.set_draft(conversation_id, text))
@@ -595,7 +604,7 @@ class Dialogue:
                 row.id if row else None,
                 row.title if row else "",
                 self.system_prompt,
-                row.draft if row else self._new_draft,
+                self.draft,
                 tuple(self._messages),
             )
         )

@@ -71,6 +71,9 @@ def place_text(view: NextView) -> str:
         return _tr("Where the answer is being written")
     if view.place is Place.TOKEN and view.position is not None:
         return _tr("In place of token {n}, {token}").format(n=count_text(view.position), token=token)
+    if view.place is Place.DRAFT:
+        words = _tr("After the draft, seed {seed}: {token}") if token else _tr("After the draft")
+        return words.format(seed=view.seed, token=token)
     if not token:
         return _tr("At the end of the chat")
     words = (
