@@ -42,6 +42,8 @@ IN_PLACE = """\
 | list of chats | Enter · Delete | open the chat · delete it (Ctrl+Z brings it back) |
 | list of chats | Esc in the search | empty the search |
 | Lab | Ctrl+Enter · Esc | run what is asked on the left · stop what is going on |
+| tokens | ← → ↑ ↓ · Enter or a click | go from one to the next · what else might have stood there |
+| what else might have stood there | ↑ ↓ · Enter or a click · Esc | choose · write on from there with it · close |
 | any number | ↑ ↓ · Page Up, Page Down | one step · ten steps (twice or half for contexts and batches) |
 | any slider | ← → ↑ ↓ · Page Up, Page Down · Home, End | one step · a large step · to the ends |
 | any number | Esc | take back what was typed |

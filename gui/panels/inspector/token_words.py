@@ -82,6 +82,11 @@ def place_text(view: NextView) -> str:
     return words.format(seed=view.seed, token=token)
 
 
+def in_place_text(trace: TokenTrace, position: int) -> str:
+    """The token that others might have stood in place of, by its number from 1."""
+    return _tr("In place of token {n}, {text}").format(n=count_text(position), text=visible_text(trace.piece))
+
+
 def strip_tokens(traces: Sequence[TokenTrace]) -> list[StripToken]:
     """The tokens for the strip."""
     return [StripToken(each.piece, Surprise(each.p, each.rank, each.entropy_bits)) for each in traces]

@@ -227,6 +227,29 @@ def test_the_tokens_are_read_looked_at_and_forked_and_the_tree_leads_back(lab: L
     assert [(row.depth, row.position, row.is_shown) for row in branches] == [(0, None, False), (1, place + 1, True)]
     assert all(row.logprob is not None for row in branches)
 
+    # One click on a token brings its alternatives, and one on an alternative forks; or Enter, and Enter.
+    popup = lab.tokens.popup
+    assert not popup.isVisible()
+    QTest.mouseClick(strip.viewport(), Qt.MouseButton.LeftButton, pos=strip.rect_of(1).center())
+    lab.opened.wait(lambda: popup.isVisible())
+    assert popup.title.text() == lab.tokens.chosen.text()
+    assert popup.bars.bars == bars.bars
+    lab.opened.qtbot.keyClick(popup.bars, Qt.Key.Key_Escape)
+    assert not popup.isVisible()
+    assert strip.hasFocus()
+    lab.opened.qtbot.keyClick(strip, Qt.Key.Key_Return)
+    lab.opened.wait(lambda: popup.isVisible())
+    picked = popup.bars.bars[popup.bars.row]
+    assert not picked.is_picked
+    lab.opened.qtbot.keyClick(popup.bars, Qt.Key.Key_Return)
+    lab.opened.wait(lambda: lab.workbench.dialogue.messages[-1].id != new.id, ANSWER_MS)
+    lab.opened.wait_answer()
+    lab.wait_read()
+    third = lab.workbench.dialogue.messages[-1]
+    assert (third.parent_id, third.sibling_count) == (old.parent_id, 3)
+    assert lab.tokens.presenter.traces[1].id == picked.token_id
+    lab.wait_shown(Place.END)
+
     tree = lab.tokens.tree
     QTest.mouseClick(tree, Qt.MouseButton.LeftButton, pos=tree.rect_of(0).center())
     lab.opened.wait(lambda: lab.workbench.dialogue.messages[-1].id == old.id)
