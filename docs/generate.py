@@ -25,6 +25,7 @@ from engine.settings import SETTINGS  # noqa: E402
 from engine.wire.load_options import LOAD_OPTIONS  # noqa: E402
 from engine.wire.run_options import RUN_OPTIONS  # noqa: E402
 from gui.actions import Action, ActionGroup, group_text  # noqa: E402
+from gui.panels.lab.presenter.fields import DRAW_FIELDS, SAMPLE_FIELDS  # noqa: E402
 
 MADE = "<!-- made by docs/generate.py; do not edit by hand -->"
 
@@ -41,6 +42,8 @@ IN_PLACE = """\
 | list of chats | Enter · Delete | open the chat · delete it (Ctrl+Z brings it back) |
 | list of chats | Esc in the search | empty the search |
 | Lab | Ctrl+Enter · Esc | run what is asked on the left · stop what is going on |
+| tokens | ← → ↑ ↓ · Enter or a click | go from one to the next · what else might have stood there |
+| what else might have stood there | ↑ ↓ · Enter or a click · Esc | choose · write on from there with it · close |
 | any number | ↑ ↓ · Page Up, Page Down | one step · ten steps (twice or half for contexts and batches) |
 | any slider | ← → ↑ ↓ · Page Up, Page Down · Home, End | one step · a large step · to the ends |
 | any number | Esc | take back what was typed |
@@ -77,6 +80,14 @@ def parameters_page() -> str:
     ]
     for stage in STAGES:
         parts += [f"### {stage.label}", stage.help, f"Source: {stage.source}.", table(stage.fields)]
+    parts += [
+        "## Lab",
+        "The forms of the page Lab; they are no flags. Each question there begins with these values.",
+        "### Samples",
+        table(SAMPLE_FIELDS),
+        "### Draws",
+        table(DRAW_FIELDS),
+    ]
     parts += ["## Settings", table(SETTINGS, with_source=False)]
     return "\n\n".join(parts) + "\n"
 

@@ -69,6 +69,11 @@ class StopMatcher:
         self._held = b""
         self._stopped: str | None = None
 
+    @property
+    def held(self) -> bytes:
+        """What is held back now."""
+        return self._held
+
     def feed(self, piece: bytes) -> Step:
         """Take the next piece. After a stop, everything is swallowed and the same stop is reported again."""
         if self._first_byte is None:

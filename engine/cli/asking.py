@@ -12,7 +12,7 @@ from typing import Any
 from engine.base.errors import KnownError
 from engine.base.fields import FieldKind, Value
 from engine.chat.stream import Utf8Stream
-from engine.cli.many import chat_many, refuse_bad_flags
+from engine.cli.many import chat_many, refuse_bad_number
 from engine.cli.session import Session, add_fields, given_fields, load_options
 from engine.sampling.chain import Chain
 from engine.sampling.presets import PRESETS, Preset, preset_named
@@ -79,7 +79,7 @@ def chat(session: Session) -> int:
     chain = chain_of(session)
     options = {**RUN_OPTIONS.defaults(), **_preset_seed(session), **given_fields(arguments, RUN_OPTIONS)}
     if arguments.n != 1:
-        refuse_bad_flags(arguments.n, options)
+        refuse_bad_number(arguments.n)
     session.load(arguments.model, load_options(session))
     if arguments.n != 1:
         return chat_many(session, prompt, chain, options)

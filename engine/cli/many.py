@@ -34,7 +34,17 @@ def chat_many(session: Session, prompt: Prompt, chain: Chain, options: dict[str,
         if session.as_json and arguments.stream and text:
             session.put_line({"answer": event.column, "text": text})
 
-    workbench.lab.sample_many(prompt, columns, limit if limit >= 0 else MOST_TOKENS, found.append, refused.append, part)
+    stops = options["stop"]
+    workbench.lab.sample_many(
+        prompt,
+        columns,
+        limit if limit >= 0 else MOST_TOKENS,
+        found.append,
+        refused.append,
+        part,
+        stop=stops if isinstance(stops, tuple) else (),
+        ignore_eos=bool(options["ignore_eos"]),
+    )
     try:
         session.wait_for(lambda: bool(found or refused))
     except KeyboardInterrupt:
@@ -57,14 +67,10 @@ def chat_many(session: Session, prompt: Prompt, chain: Chain, options: dict[str,
     return 130 if done.cancelled else 0
 
 
-def refuse_bad_flags(n: int, options: dict[str, Value]) -> None:
-    """Raise `KnownError` for what does not go with many answers."""
+def refuse_bad_number(n: int) -> None:
+    """Raise `KnownError` for a number of answers that is none."""
     if n < 1:
         raise KnownError("So many answers cannot be written", value=f"--n {n}", next_step="use --n 1 to 32")
-    if options["stop"] or options["ignore_eos"]:
-        raise KnownError(
-            "--stop and --ignore-eos are for one answer", value=f"--n {n}", next_step="leave them or --n out"
-        )
 
 
 def _document(done: SampledMany, chain: Chain, load_s: float | None) -> dict[str, Any]:

@@ -186,6 +186,21 @@ class Candidates:
         return np.exp(self.logits.astype(np.float64) - top)
 
 
+class Following(Protocol):
+    """The state of a stage that moves with every token, led through a text that is already written."""
+
+    def call(self) -> NativeCall:
+        """A sampler that begins where the state stands now."""
+        ...
+
+    def take(self, p_before: float, p_after: float) -> None:
+        """A token was taken: its probability among what the stage was given, and among what it left of that.
+
+        Both are over 0 and at most 1.
+        """
+        ...
+
+
 def _never(values: Values) -> bool:
     return False
 
@@ -217,6 +232,7 @@ class Stage:
         check: raises `FieldError` for values that are no good together, or that only more than a Field can judge.
         prepares: native samplers that go right before it, because it cannot do with every list; `reference` has them in.
         reference_with: the definition where it needs the model's tokens; `reference` is then what can be said without.
+        follow: of a stage whose state moves with what was drawn, the state at an answer's beginning.
         presets: the stage's values in built-in presets, (preset's key, values), where they are not the defaults. They
             stand here, so that all of a parameter's numbers stand in one file.
     """
@@ -237,6 +253,7 @@ class Stage:
     check: Callable[[Values], None] = _accept
     prepares: tuple[NativeCall, ...] = ()
     reference_with: Callable[[Candidates, Values, Sequence[int], Lexicon], Candidates] | None = None
+    follow: Callable[[Values], Following] | None = None
     presets: tuple[tuple[str, Values], ...] = ()
 
     def calls(self, values: Values, seed: int) -> tuple[NativeCall, ...]:

@@ -66,8 +66,10 @@ class Messages:
                 )
             return self.get(message_id)
 
-    def append_text(self, message_id: MessageId, text: str, thinking: str = "") -> None:
+    def append_text(self, message_id: MessageId, text: str, thinking: str = "", *, is_whole: bool = False) -> None:
         """Add what was written since the last call to a message of this window that is WRITING.
+
+        Where it `is_whole`, text and thinking take the place of what was added before.
 
         Raises:
             KnownError: the message was removed meanwhile, or it could not be saved.
@@ -76,9 +78,9 @@ class Messages:
         with self._database.writing() as connection:
             # Should another window have thought us dead (a file system without locks), the message is ours again.
             changed = connection.execute(
-                "UPDATE messages SET content = content || ?, thinking = thinking || ?, state = 'writing'"
-                " WHERE id = ? AND writer = ?",
-                (storable(text), storable(thinking), message_id, self._presence.token),
+                "UPDATE messages SET content = iif(?1, '', content) || ?2, thinking = iif(?1, '', thinking) || ?3,"
+                " state = 'writing' WHERE id = ?4 AND writer = ?5",
+                (is_whole, storable(text), storable(thinking), message_id, self._presence.token),
             )
             if changed.rowcount == 0:
                 self.get(message_id)

@@ -76,12 +76,25 @@ class Runs:
             if changed.rowcount == 0:
                 raise no_run(run_id)
             if tokens is not None:
-                connection.execute(
-                    "INSERT INTO run_tokens (run_id, answer) VALUES (?1, ?2)"
-                    " ON CONFLICT (run_id) DO UPDATE SET answer = ?2",
-                    (run_id, pack(tokens)),
-                )
+                self._keep_tokens(run_id, tokens)
             return self.get(run_id)
+
+    def keep_tokens(self, run_id: RunId, tokens: Sequence[int], chain_changes: str | None = None) -> None:
+        """Store the tokens of an answer so far, and how its chain was changed (JSON), while it is being written."""
+        with self._database.writing() as connection:
+            if chain_changes is not None:
+                connection.execute(
+                    "UPDATE runs SET chain_changes = ? WHERE id = ?", (_plain_json(chain_changes), run_id)
+                )
+            self._keep_tokens(run_id, tokens)
+
+    def _keep_tokens(self, run_id: RunId, tokens: Sequence[int]) -> None:
+        with self._database.writing() as connection:
+            connection.execute(
+                "INSERT INTO run_tokens (run_id, answer) VALUES (?1, ?2)"
+                " ON CONFLICT (run_id) DO UPDATE SET answer = ?2",
+                (run_id, pack(tokens)),
+            )
 
     def tokens(self, run_id: RunId) -> RunTokens:
         """The token ids of a run, as far as they are known.
@@ -122,6 +135,12 @@ class Runs:
                 rows = connection.execute(
                     "SELECT * FROM runs WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id = ?1 DESC LIMIT 2", (text,)
                 ).fetchall()
+        if not rows and text == "last":
+            raise KnownError(
+                "No answer is stored here yet",
+                value=str(self._database.path) if self._database.path is not None else "",
+                next_step="ask something in the window first, or name the folder that holds your chats (--data-dir)",
+            )
         if len(rows) == 2 and rows[0]["id"] != text:
             raise KnownError("Several runs begin so", value=text, next_step="give more of the id")
         if not rows or not text:

@@ -15,7 +15,7 @@ import msgspec
 
 from engine.base.errors import Trouble
 
-PROTOCOL = 3
+PROTOCOL = 4
 """Raised with every change of a message; the supervisor refuses a worker that speaks another one."""
 
 OptionValue: TypeAlias = bool | int | float | str | tuple[str, ...]
@@ -453,8 +453,13 @@ class Score(Message, frozen=True):
     Attributes:
         prompt: what stands before; its tokens are scored too where `with_prompt` says so.
         answer: the tokens to score.
-        chain: for the probabilities after the chain; penalties see what stands before each token.
+        chain: for the probabilities after the chain. It is led through the answer: penalties, a grammar, Mirostat and
+            adaptive-p stand at each token where they stood when it was drawn.
         n_top: how many alternatives to list at each place.
+        seed: the seed that the answer was drawn with, for a stage that rolls dice before the draw; −1 where it is unknown.
+        n_begun: how many of the answer's tokens were given to it, not drawn.
+        changes: the chains that took over in the middle.
+        ignore_eos: the tokens that end an answer were banned.
     """
 
     request_id: int
@@ -463,15 +468,24 @@ class Score(Message, frozen=True):
     chain: tuple[ChainLink, ...]
     n_top: int
     with_prompt: bool = False
+    seed: int = -1
+    n_begun: int = 0
+    changes: tuple[ChainChange, ...] = ()
+    ignore_eos: bool = False
 
 
 class SampleMany(Message, frozen=True):
-    """Continue one prompt many times in one batch with a shared prefix. Answers: ColumnText …, then SampledMany."""
+    """Continue one prompt many times in one batch with a shared prefix. Answers: ColumnText …, then SampledMany.
+
+    `stop` and `ignore_eos` as the run options of these names, for every column.
+    """
 
     request_id: int
     prompt: Prompt
     columns: tuple[SampleColumn, ...]
     max_tokens: int
+    stop: tuple[str, ...] = ()
+    ignore_eos: bool = False
 
 
 class Draw(Message, frozen=True):
@@ -618,13 +632,22 @@ class PrefillProgress(Message, frozen=True):
 class Token(Message, frozen=True):
     """Text that was written: the bytes of one or more tokens (a character may be split between two events).
 
-    `n_completion` counts the tokens written so far; `n_past` the tokens in the cache.
+    Attributes:
+        n_completion: the tokens written so far.
+        n_past: the tokens in the cache.
+        tokens: those written since the last of these events.
+        held: bytes of theirs that are held back, as they may become a stop text: the text with them is what all tokens
+            until here spell.
+        changes: the chains that took over since the last of these events.
     """
 
     run_id: int
     piece: bytes
     n_completion: int
     n_past: int
+    tokens: tuple[int, ...] = ()
+    held: bytes = b""
+    changes: tuple[ChainChange, ...] = ()
 
 
 class RunDone(Message, frozen=True):
@@ -687,13 +710,15 @@ class TokensScored(Message, frozen=True):
 class Scored(Message, frozen=True):
     """A Score is done, or was stopped (`cancelled`) and stands for what came until then.
 
-    `logprob` is the natural log of the probability of all scored tokens (the answer's alone).
+    `logprob` is the natural log of the probability of all scored tokens (the answer's alone). `warnings` say where the
+    probabilities after the chain cannot be those that the tokens were drawn with.
     """
 
     request_id: int
     n_prompt: int
     logprob: float
     cancelled: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 class ColumnText(Message, frozen=True):

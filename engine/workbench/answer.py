@@ -5,6 +5,7 @@ It knows no bus and no store, so what becomes of a stream can be tested as a val
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -15,7 +16,7 @@ from engine.base.fields import Value
 from engine.chat.stream import Chunk, ChunkKind, ThinkingSplitter, Utf8Stream
 from engine.sampling.chain import Chain
 from engine.store.rows import ConversationId, MessageState, RunId
-from engine.wire.messages import FinishReason, RunStarted, RunStats
+from engine.wire.messages import ChainChange, FinishReason, RunStarted, RunStats, Token
 from engine.workbench.events import Figures, ThreadMessage
 
 
@@ -45,6 +46,20 @@ class Origin:
     model_fingerprint: str
 
 
+@dataclass(frozen=True, slots=True)
+class Unsaved:
+    """What the store does not have yet: text and thinking (all of it where it `is_whole`), and all tokens until now.
+
+    With what the store has, text and thinking are what the tokens spell; `changes` are the chains that took over.
+    """
+
+    text: str
+    thinking: str
+    is_whole: bool
+    tokens: tuple[int, ...]
+    changes: tuple[ChainChange, ...]
+
+
 @dataclass(slots=True)
 class Answer:
     """One answer from the command to its end.
@@ -56,6 +71,7 @@ class Answer:
         started: what the worker said first; until then nothing of the answer is stored.
         saved_s: when text was last sent to the store.
         origin: what it begins with, None for an answer of its own.
+        tokens: its tokens, as far as they are known; `changes` the chains that took over in the middle.
     """
 
     run_id: int
@@ -68,6 +84,11 @@ class Answer:
     saved_s: float
     started: RunStarted | None = None
     origin: Origin | None = None
+    tokens: list[int] = field(default_factory=list)
+    changes: list[ChainChange] = field(default_factory=list)
+    _held: bytes = b""
+    _has_new: bool = False
+    _stored_tail: bool = False
     _utf8: Utf8Stream = field(default_factory=Utf8Stream)
     _splitter: ThinkingSplitter = field(default_factory=ThinkingSplitter)
     _text: list[str] = field(default_factory=list)
@@ -88,25 +109,40 @@ class Answer:
         self.started = started
         self._splitter = ThinkingSplitter(starts_inside=started.starts_in_thinking)
 
-    def take(self, piece: bytes, now_s: float) -> tuple[str, str]:
-        """Bytes that came: the text and the thinking that they add, either may be ""."""
-        text = self._utf8.feed(piece)
+    def take(self, event: Token, now_s: float) -> tuple[str, str]:
+        """Tokens that came: the text and the thinking that they add, either may be ""."""
+        self.tokens += event.tokens
+        self.changes += event.changes
+        self._held, self._has_new = event.held, True
+        text = self._utf8.feed(event.piece)
         return self._grow(self._splitter.feed(text) if text else (), now_s)
 
-    def drain(self, now_s: float) -> tuple[str, str]:
-        """The end came: what was held back, the last half of a character or of a tag."""
-        rest = self._utf8.flush()
-        chunks = [*(self._splitter.feed(rest) if rest else ()), *self._splitter.flush()]
-        return self._grow(chunks, now_s)
+    def drain(self, now_s: float, *, is_whole: bool) -> tuple[str, str]:
+        """The end came: what was held back, the last half of a character or of a tag.
 
-    def take_unsaved(self) -> tuple[str, str] | None:
-        """Text and thinking that the store does not have yet, once; None when it has all."""
-        if not self._unsaved:
+        Where it `is_whole` the engine has held nothing back; otherwise what it held is text as well.
+        """
+        held = b"" if is_whole else self._held
+        self._held = b""
+        return self._grow(_rest(self._utf8, self._splitter, held), now_s)
+
+    def take_unsaved(self) -> Unsaved | None:
+        """What the store does not have yet, once; None when it has all."""
+        if not self._has_new and not self._unsaved:
             return None
-        text = "".join(each for each, _thinking in self._unsaved)
-        thinking = "".join(each for _text, each in self._unsaved)
+        is_whole = self._stored_tail
+        text, thinking = (
+            ("".join(self._text), "".join(self._thinking))
+            if is_whole
+            else ("".join(each for each, _thinking in self._unsaved), "".join(each for _text, each in self._unsaved))
+        )
+        # Should the program end here, what is still held back (it may become a character, a tag, a stop text) is text.
+        tail = _rest(copy.deepcopy(self._utf8), copy.deepcopy(self._splitter), self._held)
+        text += "".join(each.text for each in tail if each.kind is ChunkKind.ANSWER)
+        thinking += "".join(each.text for each in tail if each.kind is ChunkKind.THINKING)
         self._unsaved.clear()
-        return text, thinking
+        self._has_new, self._stored_tail = False, bool(tail)
+        return Unsaved(text, thinking, is_whole, tuple(self.tokens), tuple(self.changes))
 
     def finished(
         self, state: MessageState, reason: FinishReason | None, stats: RunStats | None, trouble: Trouble | None
@@ -152,3 +188,9 @@ class Answer:
         if text or thinking:
             self._unsaved.append((text, thinking))
         return text, thinking
+
+
+def _rest(utf8: Utf8Stream, splitter: ThinkingSplitter, held: bytes) -> list[Chunk]:
+    """What comes of all that is held back when nothing follows it."""
+    text = utf8.feed(held) + utf8.flush()
+    return [*(splitter.feed(text) if text else ()), *splitter.flush()]

@@ -19,7 +19,7 @@ from engine.store.rows import MessageId, MessageRow, MessageState, Role, RunId, 
 from engine.wire.messages import ChainChange, FinishReason
 from engine.wire.run_options import RUN_OPTIONS
 from engine.workbench.answer import Origin
-from engine.workbench.recipe import chain_of, changes_of, in_use_of
+from engine.workbench.recipe import chain_of, changes_of, in_use_of, limits_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class AnswerTokens:
         tokens: the answer's own, with the one that ended it, where one did.
         n_begun: how many of them were given to the answer, not drawn.
         chain, seed: what drew them; `changes` are the chains that were sent in the middle.
+        ignore_eos: the tokens that end an answer were banned.
         model_label, model_fingerprint: the model that wrote it.
         is_loaded: that model is the one that is loaded now, so that it can be asked about them.
     """
@@ -43,6 +44,7 @@ class AnswerTokens:
     chain: Chain
     changes: tuple[ChainChange, ...]
     seed: int
+    ignore_eos: bool
     model_label: str
     model_fingerprint: str
     is_loaded: bool = False
@@ -183,6 +185,7 @@ def tokens_of(store: Store, run: RunRow) -> AnswerTokens:
         chain=chain_of(run.recipe),
         changes=changes_of(run.result),
         seed=run.recipe.seed,
+        ignore_eos=bool(limits_of(run.recipe)["ignore_eos"]),
         model_label=run.recipe.model_label,
         model_fingerprint=run.recipe.model_fingerprint,
     )

@@ -48,6 +48,7 @@ from engine.workbench.chain_scope import wire_chain
 from engine.workbench.events import (
     Beat,
     ConversationsChanged,
+    DraftChanged,
     Figures,
     MessageFinished,
     MessageText,
@@ -55,7 +56,7 @@ from engine.workbench.events import (
     ThreadMessage,
     TroubleShown,
 )
-from engine.workbench.recipe import recipe_of
+from engine.workbench.recipe import json_text, recipe_of
 from engine.workbench.seams import Engine, InStore
 from engine.workbench.stored import StoredConversation, new_conversation, read_conversation, run_result, sibling_of
 
@@ -157,11 +158,19 @@ class Dialogue:
             self._conversation = replace(self._conversation, chain=chain)
         self._in_store(lambda store: store.conversations.set_chain(wanted, chain))
 
+    @property
+    def draft(self) -> str:
+        """What stands in the composer of the open conversation."""
+        return self._conversation.draft if self._conversation else self._new_draft
+
     def set_draft(self, text: str) -> None:
         """Keep what stands in the composer."""
+        if text == self.draft:
+            return
+        self._bus.post(DraftChanged(text))
         if self._conversation is None:
             self._new_draft = text
-        elif self._conversation.draft != text:
+        else:
             conversation_id = self._conversation.id
             self._conversation = replace(self._conversation, draft=text)
             self._in_store(lambda store: store.conversations.set_draft(conversation_id, text))
@@ -334,7 +343,7 @@ class Dialogue:
         writing = self._written_by(event.run_id)
         if writing is None:
             return
-        self._show(writing, *writing.take(event.piece, self._clock.now_s()))
+        self._show(writing, *writing.take(event, self._clock.now_s()))
         if self._list_is_old:
             self.refresh_list()
 
@@ -342,7 +351,7 @@ class Dialogue:
         writing = self._written_by(event.run_id)
         if writing is None:
             return
-        self._show(writing, *writing.drain(self._clock.now_s()))
+        self._show(writing, *writing.drain(self._clock.now_s(), is_whole=True))
         result = run_result(event.reason, event.stats, writing.started, None, event.changes)
         state = MessageState.STOPPED if event.reason is FinishReason.CANCELLED else MessageState.COMPLETE
         self._finish(writing, state, result, event.stats, tokens=event.tokens)
@@ -359,9 +368,9 @@ class Dialogue:
             if writing.origin is not None:
                 self._load(writing.conversation_id)  # shows the answer that was to be forked again
         else:
-            self._show(writing, *writing.drain(self._clock.now_s()))
-            result = run_result(None, None, writing.started, event.trouble)
-            self._finish(writing, MessageState.FAILED, result, None, event.trouble)
+            self._show(writing, *writing.drain(self._clock.now_s(), is_whole=False))
+            result = run_result(None, None, writing.started, event.trouble, tuple(writing.changes))
+            self._finish(writing, MessageState.FAILED, result, None, event.trouble, _known(writing))
         if self._list_is_old:
             self.refresh_list()
         self._bus.post(TroubleShown(event.trouble, "chat"))
@@ -523,8 +532,16 @@ class Dialogue:
         if unsaved is None:
             return
         writing.saved_s = now
-        message_id = writing.message.id
-        self._in_store(lambda store: store.messages.append_text(message_id, *unsaved), title="Saving text")
+        message_id, run_id = writing.message.id, writing.stored_run
+
+        def save(store: Store) -> None:
+            with store.database.writing():
+                store.messages.append_text(message_id, unsaved.text, unsaved.thinking, is_whole=unsaved.is_whole)
+                if unsaved.tokens:
+                    changes = json_text(unsaved.changes) if unsaved.changes else None
+                    store.runs.keep_tokens(run_id, unsaved.tokens, changes)
+
+        self._in_store(save, title="Saving text")
 
     def _finish(
         self,
@@ -558,9 +575,9 @@ class Dialogue:
         if writing is None:
             return
         if writing.started is not None:
-            self._show(writing, *writing.drain(self._clock.now_s()))
-            result = run_result(FinishReason.CANCELLED, None, writing.started, None)
-            self._finish(writing, MessageState.STOPPED, result, None)
+            self._show(writing, *writing.drain(self._clock.now_s(), is_whole=False))
+            result = run_result(FinishReason.CANCELLED, None, writing.started, None, tuple(writing.changes))
+            self._finish(writing, MessageState.STOPPED, result, None, tokens=_known(writing))
         self._writing = None
 
     def _load(self, conversation_id: ConversationId) -> None:
@@ -587,7 +604,7 @@ class Dialogue:
                 row.id if row else None,
                 row.title if row else "",
                 self.system_prompt,
-                row.draft if row else self._new_draft,
+                self.draft,
                 tuple(self._messages),
             )
         )
@@ -597,6 +614,11 @@ class Dialogue:
             if each.id == message_id:
                 return place
         raise KnownError("This message is not in the open chat", next_step="open its chat first")
+
+
+def _known(writing: Answer) -> tuple[int, ...] | None:
+    """The tokens of an answer that was left: they spell what is shown of it."""
+    return tuple(writing.tokens) or None
 
 
 def model_label_of(state: EngineState) -> str:

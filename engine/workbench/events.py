@@ -208,3 +208,10 @@ class MessageFinished:
     """The message that was being written is done, stopped or failed."""
 
     message: ThreadMessage
+
+
+@dataclass(frozen=True, slots=True)
+class DraftChanged:
+    """What stands in the composer of the open chat is another text, "" for none; `Dialogue.draft` has it."""
+
+    text: str

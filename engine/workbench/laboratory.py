@@ -12,7 +12,7 @@ from typing import Any
 from engine.base.errors import Trouble
 from engine.runtime.supervisor import Supervisor
 from engine.sampling.chain import Chain
-from engine.wire.messages import ColumnKind, Draw, Next, Peek, Prompt, SampleColumn, SampleMany, Score
+from engine.wire.messages import ChainChange, ColumnKind, Draw, Next, Peek, Prompt, SampleColumn, SampleMany, Score
 from engine.workbench.chain_scope import wire_chain
 
 Failure = Callable[[Trouble], None]
@@ -69,6 +69,10 @@ class Laboratory:
         chain: Chain | None = None,
         n_top: int = 10,
         with_prompt: bool = False,
+        seed: int = -1,
+        n_begun: int = 0,
+        changes: Sequence[ChainChange] = (),
+        ignore_eos: bool = False,
     ) -> int:
         """How likely each token of an answer was; `progress` takes each `TokensScored`, `then` the `Scored`.
 
@@ -77,10 +81,14 @@ class Laboratory:
             answer_tokens: token ids; none where only the prompt is looked at.
             n_top: how many alternatives each token comes with.
             with_prompt: score the prompt's tokens too; they come first.
+            seed, n_begun, changes, ignore_eos: as the answer was written, so that its chain can be led through it.
         """
-        links, answer = wire_chain(chain or self._chain()), tuple(answer_tokens)
+        links, answer, later = wire_chain(chain or self._chain()), tuple(answer_tokens), tuple(changes)
         return self._supervisor.request(
-            lambda n: Score(n, prompt, answer, links, n_top, with_prompt), then, failed, progress
+            lambda n: Score(n, prompt, answer, links, n_top, with_prompt, seed, n_begun, later, ignore_eos),
+            then,
+            failed,
+            progress,
         )
 
     def sample_many(
@@ -91,15 +99,22 @@ class Laboratory:
         then: Callable[[Any], None],
         failed: Failure,
         progress: Callable[[Any], None] | None = None,
+        *,
+        stop: Sequence[str] = (),
+        ignore_eos: bool = False,
     ) -> int:
         """Continue one prompt many times; `progress` takes each `ColumnText`, `then` the `SampledMany`.
 
         Args:
             columns: 1 to 32 of them; `column` makes one.
             max_tokens: the most that each may write, at least 1.
+            stop: each ends before any of these texts.
+            ignore_eos: none of them picks a token that ends an answer.
         """
-        wanted = tuple(columns)
-        return self._supervisor.request(lambda n: SampleMany(n, prompt, wanted, max_tokens), then, failed, progress)
+        wanted, stops = tuple(columns), tuple(stop)
+        return self._supervisor.request(
+            lambda n: SampleMany(n, prompt, wanted, max_tokens, stops, ignore_eos), then, failed, progress
+        )
 
     def column(self, chain: Chain | None = None, *, seed: int = -1) -> SampleColumn:
         """A continuation that this chain draws, with this seed (−1: a random one, told with the result)."""

@@ -182,6 +182,14 @@ def top_places(values: Floats, n_top: int) -> npt.NDArray[np.intp]:
     return best if places is None else places[best]
 
 
+def log_sum(logits: Floats) -> float:
+    """The natural log of the sum of exp(logit), float32 [n]. Raises `KnownError` when they are no distribution."""
+    highest = highest_of(logits)
+    weights = logits - np.float32(highest)
+    np.exp(weights, out=weights)
+    return highest + math.log(float(weights.sum()))
+
+
 def highest_of(logits: Floats) -> float:
     """The largest logit. Raises `KnownError` when they are no distribution (NaN, plus infinity, all minus infinity)."""
     highest = float(np.max(logits, initial=-np.inf))  # NaN if any is NaN

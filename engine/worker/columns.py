@@ -69,21 +69,22 @@ def sample_many(
                     first += width
                 for seq in range(1, n_seq):
                     lab.copy(0, seq)
+                lab.side_by_side([look for each in writers for look in each.looks(lab, -1)])
                 for each in writers:
                     each.begin(lab)
-                for each in writers:
-                    each.settle()
                 results.tell(writers)
                 while wishes := [(each, wanted) for each in writers if (wanted := each.wishes())]:
                     if control.is_cancelled():
                         raise Aborted
                     lab.decode_each([wish for _each, wanted in wishes for wish in wanted])
+                    steps: list[tuple[Writer, int]] = []
                     place = 0
                     for each, wanted in wishes:
-                        each.go_on(lab, place)
+                        steps.append((each, place))
                         place += len(wanted)
-                    for each, _wanted in wishes:
-                        each.settle()
+                    lab.side_by_side([look for each, place in steps for look in each.looks(lab, place)])
+                    for each, place in steps:
+                        each.go_on(lab, place)
                     results.tell(writers)
             finally:
                 decode_s = time.monotonic() - begun
@@ -178,7 +179,9 @@ def _writer(
             return ContrastWriter(vocab, bounds, seqs, column.alpha, states)
         case ColumnKind.CHAIN:
             chain = chain_of(column.chain)
-            native = SamplerChain(chain.native_calls(seed), n_vocab=vocab.n_vocab, n_ctx=session.n_ctx, vocab=vocab)
+            native = SamplerChain(
+                chain.native_calls(seed), n_vocab=vocab.n_vocab, n_ctx=session.n_ctx, banned=bounds.banned, vocab=vocab
+            )
             native.accept(prompt)
             return StepWriter(vocab, bounds, seqs[0], native)
 
@@ -192,7 +195,8 @@ def _bounds(session: Session, command: SampleMany, prepared: Prepared) -> Bounds
     limit, reason = command.max_tokens, FinishReason.LENGTH
     if limit < 0 or limit > room:
         limit, reason = room, FinishReason.CONTEXT
-    return Bounds(len(prepared.tokens), limit, reason, prepared.stops)
+    banned = tuple(session.vocab.ends()) if command.ignore_eos else ()
+    return Bounds(len(prepared.tokens), limit, reason, (*command.stop, *prepared.stops), banned)
 
 
 def _refuse_bad(command: SampleMany) -> None:

@@ -130,6 +130,10 @@ class SamplerChain:
                 for token in tokens:
                     self._accept_in_grammar(at, part, token)
 
+    def leave_grammar(self) -> None:
+        """From now on `apply` goes without what follows the answer alone."""
+        self._parts = [(call, part) for call, part in self._parts if call.memory is not Memory.ANSWER]
+
     def sample(self, context: Any, place: int = -1) -> int:
         """The next token after that place of the context's last batch; the chain remembers it.
 

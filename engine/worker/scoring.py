@@ -1,9 +1,8 @@
 """How likely was each token of a text: by the model alone, and after the sampler chain, with what else might have stood there.
 
-The text is computed in chunks with logits for every token of a chunk. The chain is llama.cpp's own, one for the whole
-text, which is told each token in turn; so penalties see what stands before each place. Stages that change with what
-they draw themselves have nothing to go by here and stay at their beginning; a grammar is left out, since
-the text may have been written without it.
+The text is computed in chunks with logits for every token of a chunk. The chain is llama.cpp's own and is led through
+the text (`FollowedChain`), so that at each token of an answer it stands where it stood when that token was drawn. Where
+it cannot, since the text may have been written otherwise, the result says so.
 """
 
 from __future__ import annotations
@@ -11,18 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.base.errors import KnownError
-from engine.sampling.chain import Chain
-from engine.sampling.stage import Memory
+from engine.sampling.chain import HIGHEST_SEED
 from engine.wire.messages import Event, Score, Scored, TokenOption, TokensScored, TokenTrace
-from engine.worker.capture import Floats, Weights, cutting_calls, top_places
+from engine.worker.capture import Floats, Weights, top_places
 from engine.worker.control import Control
+from engine.worker.following import FollowedChain
 from engine.worker.laboratory import LabContext, Size, n_outputs_that_fit
-from engine.worker.samplers import Candidates, SamplerChain
 from engine.worker.session import Aborted, Session
-from engine.worker.writing import chain_of, draw_seed
+from engine.worker.writing import chain_of, draw_seed, grammar_calls
 
 SENT_AT_ONCE = 32
 """Tokens in one event, so that a strip fills while it is computed."""
@@ -40,7 +37,6 @@ def score(
     tokens = (*prompt, *command.answer)
     first = 0 if command.with_prompt else len(prompt)
     n_total = len(tokens) - first
-    chain = chain_of(command.chain)
     traces: list[TokenTrace] = []
     logprob = 0.0
     cancelled = False
@@ -57,14 +53,13 @@ def score(
     if first == 0:
         traces.append(TokenTrace(tokens[0], piece(tokens[0], special=True), None, None, None, None, ()))
         first = 1
-    tracer = _Tracer(session, chain, command.n_top)
+    tracer = _Tracer(session, command, prompt)
     try:
         if n_computed:
             with LabContext(session, Size.of(n_computed, 1, n_outputs)) as lab:
                 n_silent = first - 1
                 for start in range(0, n_silent, lab.n_batch):
                     lab.decode(tokens[start : min(n_silent, start + lab.n_batch)], start, n_outputs=0)
-                tracer.accept(tokens[:first])
                 for start in range(n_silent, n_computed, lab.n_outputs):
                     part = tokens[start : min(n_computed, start + lab.n_outputs)]
                     lab.decode(part, start, n_outputs=len(part))
@@ -72,7 +67,7 @@ def score(
                         if control.is_cancelled():
                             raise Aborted
                         at = start + place + 1
-                        trace, log_p = tracer.trace(lab.logits(place), tokens[at])
+                        trace, log_p = tracer.trace(lab.logits(place), at)
                         traces.append(trace)
                         if at >= len(prompt):
                             logprob += log_p
@@ -84,31 +79,41 @@ def score(
     finally:
         tracer.close()
     send()
-    emit(Scored(command.request_id, len(prompt), logprob, cancelled))
+    emit(Scored(command.request_id, len(prompt), logprob, cancelled, tracer.warnings))
 
 
 class _Tracer:
-    """Looks at one place after the other; its sampler chain has been told every token before the place."""
+    """Looks at one place after the other; its chain has been led through every token before the place."""
 
-    def __init__(self, session: Session, chain: Chain, n_top: int) -> None:
-        self._piece, self._n_top, self._chain = session.vocab.piece, n_top, chain
-        n_vocab = session.vocab.n_vocab
-        calls = [each for each in cutting_calls(chain.native_calls(draw_seed(-1))) if each.memory is not Memory.ANSWER]
-        self._native = SamplerChain(calls, n_vocab=n_vocab, n_ctx=session.n_ctx, vocab=session.vocab)
-        self._changes = bool(calls)
-        self._candidates = Candidates(np.zeros(n_vocab, dtype=np.float32))
-        self._chain_p_v = np.zeros(n_vocab, dtype=np.float64)
+    def __init__(self, session: Session, command: Score, prompt: Sequence[int]) -> None:
+        self._session, self._command = session, command
+        self._piece, self._n_top = session.vocab.piece, command.n_top
+        self._tokens, self._n_prompt = (*prompt, *command.answer), len(prompt)
+        self._seed = draw_seed(command.seed)
+        self._banned = session.vocab.ends() if command.ignore_eos else []
+        self._changes = {each.n_written: chain_of(each.chain) for each in command.changes}
+        self._chain, self._grammar_from = chain_of(command.chain), 0
+        self._followed: FollowedChain | None = None
+        self._troubles: list[str] = []
+        if command.seed < 0 and any(each.stage.uses_seed and not each.stage.draws for each in self._chain.active()):
+            self._troubles.append("The seed is not known: what rolls dice before the draw (XTC) rolls others here.")
 
-    def accept(self, tokens: Sequence[int]) -> None:
-        self._native.accept(tokens)
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Where the probabilities after the chain cannot be those that the tokens were drawn with."""
+        return (*self._troubles, *(self._followed.troubles if self._followed is not None else ()))
 
-    def trace(self, logits_v: Floats, token: int) -> tuple[TokenTrace, float]:
-        """What was known where `token` came, and the natural log of its probability; then it counts as history."""
+    def trace(self, logits_v: Floats, at: int) -> tuple[TokenTrace, float]:
+        """What was known where the token at `at` came, and the natural log of its probability; then it is history.
+
+        The places must come in order.
+        """
+        token, followed = self._tokens[at], self._chain_at(at)
         weights = Weights(logits_v)
         top = top_places(logits_v, self._n_top).tolist()
         wanted = np.array([token, *top], dtype=np.intp)
-        p_chain = self._after_chain(logits_v, wanted) if self._changes else [weights.p(each) for each in wanted]
-        self.accept((token,))
+        p_chain = followed.p_of(logits_v, wanted) if followed.changes else [weights.p(each) for each in wanted]
+        followed.take(token)
         return TokenTrace(
             token,
             self._piece(token, special=True),
@@ -123,21 +128,40 @@ class _Tracer:
         ), weights.log_p(token)
 
     def close(self) -> None:
-        self._native.close()
+        """Free what is native."""
+        if self._followed is not None:
+            self._followed.close()
 
-    def _after_chain(self, logits_v: Floats, wanted: npt.NDArray[np.intp]) -> list[float]:
-        self._candidates.fill(logits_v)
-        self._native.apply(self._candidates)
-        left = self._candidates.left()
-        if self._chain.is_greedy:
-            picked = self._candidates.selected
-            return [1.0 if each == picked else 0.0 for each in wanted.tolist()]
-        ids, weights = left["id"].copy(), Weights(left["logit"].copy())
-        # One table for the whole vocabulary, written and wiped where something is left: no search for each token.
-        self._chain_p_v[ids] = weights.weights
-        found = self._chain_p_v[wanted] / weights.total
-        self._chain_p_v[ids] = 0.0
-        return [float(each) for each in found]
+    def _chain_at(self, at: int) -> FollowedChain:
+        """The chain for a place; another one where the answer begins, where it was first drawn, where it was changed."""
+        n_written = at - self._n_prompt
+        changed = self._changes.get(n_written) if n_written > 0 else None
+        if changed is not None:
+            if grammar_calls(changed) != grammar_calls(self._chain):
+                self._grammar_from = n_written  # a grammar that is new begins where it was switched on
+            self._chain = changed
+        if self._followed is None or changed is not None or n_written in (0, self._command.n_begun):
+            self._follow(at, n_written)
+        assert self._followed is not None
+        return self._followed
+
+    def _follow(self, at: int, n_written: int) -> None:
+        if self._followed is not None:
+            self._troubles += self._followed.troubles
+            self._followed.close()
+            self._followed = None
+        n_changes = max((each for each in self._changes if 0 < each <= n_written), default=0)
+        self._followed = FollowedChain(
+            self._chain,
+            (self._seed + n_changes) % HIGHEST_SEED if n_changes else self._seed,
+            vocab=self._session.vocab,
+            n_ctx=self._session.n_ctx,
+            history=self._tokens[:at],
+            n_written=max(0, n_written),
+            read=n_written - self._grammar_from if n_written >= 0 else None,
+            banned=self._banned,
+            moves=n_written >= self._command.n_begun,
+        )
 
 
 def _refuse_bad(session: Session, command: Score, prompt: Sequence[int]) -> None:

@@ -11,8 +11,7 @@ contrastive search, Su et al. 2022 (arXiv 2202.06417).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,7 +20,7 @@ import numpy as np
 from engine.chat.stream import StopMatcher
 from engine.wire.messages import FinishReason
 from engine.worker.binding import Vocabulary
-from engine.worker.capture import Floats, Weights, top_places
+from engine.worker.capture import Floats, Weights, log_sum, top_places
 from engine.worker.laboratory import LabContext
 from engine.worker.samplers import SamplerChain
 
@@ -31,12 +30,21 @@ Wish = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Where a continuation ends at the latest: after `limit` tokens, for the reason that set the limit."""
+    """Where a continuation ends: after `limit` tokens at the latest, for the reason that set the limit.
+
+    `stops` are texts that end it, `banned` tokens that it never takes (their probability counts as ever).
+    """
 
     n_prompt: int
     limit: int
     limit_reason: FinishReason
     stops: tuple[str, ...]
+    banned: tuple[int, ...] = ()
+
+    def likeliest(self, logits_v: Floats, n: int) -> list[int]:
+        """The `n` likeliest tokens that may be taken, likeliest first."""
+        best = top_places(logits_v, n + len(self.banned)).tolist()
+        return [each for each in best if each not in self.banned][:n]
 
 
 class Writer(Protocol):
@@ -62,20 +70,20 @@ class Writer(Protocol):
         """Why it ended; None while it goes on."""
         ...
 
-    def begin(self, lab: LabContext) -> None:
-        """Take the first step from the logits of the prompt's last token."""
-        ...
-
     def wishes(self) -> Sequence[Wish]:
         """What to compute next; nothing when it has ended."""
         ...
 
-    def go_on(self, lab: LabContext, first: int) -> None:
-        """Take a step; its wishes were computed and stand in the batch from place `first` on."""
+    def begin(self, lab: LabContext) -> None:
+        """Take the first step, from the logits of the prompt's last token, after its looks at place −1."""
         ...
 
-    def settle(self) -> None:
-        """Finish what a step has put off; called after each, while its logits are still there."""
+    def looks(self, lab: LabContext, first: int) -> Sequence[Callable[[], object]]:
+        """What of the step only reads the logits: done before `go_on`, side by side with the looks of all writers."""
+        ...
+
+    def go_on(self, lab: LabContext, first: int) -> None:
+        """Take a step; its wishes were computed and stand in the batch from place `first` on."""
         ...
 
     def finish(self, reason: FinishReason) -> None:
@@ -100,8 +108,8 @@ class StepWriter:
         self.tokens: list[int] = []
         self.n_written = 0
         self.logprob = 0.0
-        self._logit = 0.0
-        self._log_sum: Future[float] | None = None
+        self._drawn = -1
+        self._drawn_logprob = 0.0
         self.reason: FinishReason | None = None
 
     def begin(self, lab: LabContext) -> None:
@@ -112,12 +120,13 @@ class StepWriter:
             return ()
         return ((self._seq, self.tokens[-1], self._bounds.n_prompt + len(self.tokens) - 1),)
 
+    def looks(self, lab: LabContext, first: int) -> Sequence[Callable[[], object]]:
+        return (lambda: self._draw(lab, first),)
+
     def go_on(self, lab: LabContext, first: int) -> None:
-        self._log_sum = lab.log_sum(first)
-        logits_v = lab.logits(first)
-        token = int(logits_v.argmax()) if self._chain is None else lab.sample(self._chain, first)
+        token = self._drawn
         self.tokens.append(token)
-        self._logit = float(logits_v[token])
+        self.logprob += self._drawn_logprob
         if self._vocab.is_end(token):
             self.reason = FinishReason.STOP
             return
@@ -127,10 +136,10 @@ class StepWriter:
         elif self.n_written >= self._bounds.limit:
             self.reason = self._bounds.limit_reason
 
-    def settle(self) -> None:
-        if self._log_sum is not None:
-            self.logprob += self._logit - self._log_sum.result()
-            self._log_sum = None
+    def _draw(self, lab: LabContext, place: int) -> None:
+        logits_v = lab.logits(place)
+        token = self._bounds.likeliest(logits_v, 1)[0] if self._chain is None else lab.sample(self._chain, place)
+        self._drawn, self._drawn_logprob = token, float(logits_v[token]) - log_sum(logits_v)
 
     def finish(self, reason: FinishReason) -> None:
         self.reason = self.reason or reason
@@ -194,6 +203,9 @@ class BestPathWriter:
     def begin(self, lab: LabContext) -> None:
         self.go_on(lab, -1)
 
+    def looks(self, lab: LabContext, first: int) -> Sequence[Callable[[], object]]:
+        return ()
+
     def wishes(self) -> Sequence[Wish]:
         if self.reason is not None:
             return ()
@@ -207,7 +219,8 @@ class BestPathWriter:
             weights = Weights(logits_v)
             # Each path may end here at no more than its ends; twice the width always leaves enough that go on.
             found += [
-                (path.logprob + weights.log_p(each), number, each) for each in top_places(logits_v, 2 * width).tolist()
+                (path.logprob + weights.log_p(each), number, each)
+                for each in self._bounds.likeliest(logits_v, 2 * width)
             ]
         found.sort(key=lambda each: -each[0])
         going_on: list[tuple[Path, Path]] = []
@@ -229,9 +242,6 @@ class BestPathWriter:
         elif not self._paths or len(self._paths[0].tokens) >= self._bounds.limit:
             best_has_ended = self._best.has_ended
             self.reason = FinishReason.STOP if best_has_ended else self._bounds.limit_reason
-
-    def settle(self) -> None:
-        """Nothing is put off."""
 
     def finish(self, reason: FinishReason) -> None:
         self.reason = self.reason or reason
@@ -295,6 +305,9 @@ class ContrastWriter:
     def begin(self, lab: LabContext) -> None:
         self._offer(lab.logits(-1))
 
+    def looks(self, lab: LabContext, first: int) -> Sequence[Callable[[], object]]:
+        return ()
+
     def wishes(self) -> Sequence[Wish]:
         if self.reason is not None:
             return ()
@@ -330,9 +343,6 @@ class ContrastWriter:
                     lab.copy(self._seqs[winner], seq)
             self._offer(lab.logits(first + winner))
 
-    def settle(self) -> None:
-        """Nothing is put off."""
-
     def finish(self, reason: FinishReason) -> None:
         self.reason = self.reason or reason
 
@@ -345,7 +355,7 @@ class ContrastWriter:
     def _offer(self, logits_v: Floats) -> None:
         weights = Weights(logits_v)
         self._offered = [
-            (each, weights.p(each), weights.log_p(each)) for each in top_places(logits_v, len(self._seqs)).tolist()
+            (each, weights.p(each), weights.log_p(each)) for each in self._bounds.likeliest(logits_v, len(self._seqs))
         ]
 
 

@@ -142,7 +142,7 @@ def write_answer(
     grammar_from = 0
     reason, stop_text, steps = FinishReason.CANCELLED, "", None
     try:
-        stop_text = writer.begin([session.vocab.piece(each) for each in command.begun], n_reused)
+        stop_text = writer.begin(command.begun, [session.vocab.piece(each) for each in command.begun], n_reused)
         ended = _end_of_begun(command.begun, session, stop_text, limit, bool(banned))
         del history[n_prompt + writer.n_completion :]  # chosen tokens beyond a stop text are not the answer's
         if ended is None:
@@ -166,7 +166,7 @@ def write_answer(
             if session.vocab.is_end(token) and not banned:
                 reason = FinishReason.STOP
                 break
-            stop_text = writer.add(session.vocab.piece(token), len(session.cached) + 1)
+            stop_text = writer.add(token, session.vocab.piece(token), len(session.cached) + 1)
             if stop_text:
                 reason = FinishReason.STOP
                 break
@@ -193,6 +193,7 @@ def write_answer(
                     steps.use(native)
                     native.accept_answer(history[n_prompt + grammar_from :])
                     changes.append(ChainChange(writer.n_completion, links))
+                    writer.change(changes[-1])
             steps.advance(token)
     except Aborted:
         reason = FinishReason.CANCELLED
@@ -255,16 +256,19 @@ class _Writer:
         self._run_id, self._emit = run_id, emit
         self._matcher = StopMatcher(stops)
         self._waiting = bytearray()
+        self._tokens: list[int] = []
+        self._changes: list[ChainChange] = []
         self._sent_s = 0.0
         self.n_completion = 0
         self.first_s: float | None = None
         self.last_s = 0.0
 
-    def begin(self, pieces: Sequence[bytes], n_past: int) -> str:
+    def begin(self, tokens: Sequence[int], pieces: Sequence[bytes], n_past: int) -> str:
         """Take the tokens that somebody chose and send their text at once; returns the stop text in it, or ""."""
         stopped = ""
-        for piece in pieces:
+        for token, piece in zip(tokens, pieces, strict=True):
             self.n_completion += 1
+            self._tokens.append(token)
             step = self._matcher.feed(piece)
             self._waiting += step.emit
             if step.stopped:
@@ -274,9 +278,14 @@ class _Writer:
             self._send(n_past, time.monotonic())
         return stopped
 
-    def add(self, piece: bytes, n_past: int) -> str:
-        """Take a token's bytes; returns the stop text that ended the answer, or ""."""
+    def change(self, change: ChainChange) -> None:
+        """Another chain draws from here on."""
+        self._changes.append(change)
+
+    def add(self, token: int, piece: bytes, n_past: int) -> str:
+        """Take a token and its bytes; returns the stop text that ended the answer, or ""."""
         self.n_completion += 1
+        self._tokens.append(token)
         step = self._matcher.feed(piece)
         self._waiting += step.emit
         now = time.monotonic()
@@ -295,8 +304,13 @@ class _Writer:
             self._send(n_past, time.monotonic())
 
     def _send(self, n_past: int, now: float) -> None:
-        self._emit(Token(self._run_id, bytes(self._waiting), self.n_completion, n_past))
+        tokens, changes = tuple(self._tokens), tuple(self._changes)
+        self._emit(
+            Token(self._run_id, bytes(self._waiting), self.n_completion, n_past, tokens, self._matcher.held, changes)
+        )
         self._waiting.clear()
+        self._tokens.clear()
+        self._changes.clear()
         self._sent_s = now
 
 

@@ -20,6 +20,7 @@ from gui.widgets.row_list import RowList
 from gui.widgets.token_text import probability_text
 
 _VALUE_SAMPLE = ">0.999"
+_ARROW = " → "
 _MARK = 10  # pixels for the mark of the taken token
 _PALE = 0.32  # how much of its colour a bar behind has
 _SLIMMER = 4  # pixels that a bar in front is lower than the one behind
@@ -62,13 +63,21 @@ class DistributionBars(RowList):
     Args:
         n_places: how many rows there is room for, whatever is shown.
         hint: what a click does, for the tooltip; "" for nothing.
+        both_figures: the model's own probability stands before the one after the chain.
     """
 
     def __init__(
-        self, theme: Theme, name: str, *, n_places: int = 0, hint: str = "", parent: QWidget | None = None
+        self,
+        theme: Theme,
+        name: str,
+        *,
+        n_places: int = 0,
+        hint: str = "",
+        both_figures: bool = False,
+        parent: QWidget | None = None,
     ) -> None:
         self.bars: tuple[Bar, ...] = ()
-        self._n_places, self._hint = n_places, hint
+        self._n_places, self._hint, self._both_figures = n_places, hint, both_figures
         super().__init__(theme, name, row_height=20, parent=parent)
 
     def set_bars(self, bars: Sequence[Bar]) -> None:
@@ -139,10 +148,19 @@ class DistributionBars(RowList):
                 lines.append(f"{bar.text}\t{bar.token_id}\t{rank}\t{_plain(bar.logit)}\t{_plain(bar.p)}\t{after}")
         return "\n".join(lines) + "\n"
 
+    def figures_of(self, row: int) -> str:
+        """What stands at the end of a row."""
+        bar = self.bars[row]
+        after = self.tr("cut") if bar.is_cut else probability_text(bar.value)
+        if not self._both_figures:
+            return after
+        return f"{probability_text(bar.p)}{_ARROW}{after:>{len(_VALUE_SAMPLE)}}"
+
     def bar_area(self, row: int) -> QRect:
         """Where the bar of a row may reach."""
         rect = self.rect_of(row)
-        value = QFontMetrics(self.theme.mono_font(12)).horizontalAdvance(_VALUE_SAMPLE)
+        sample = _ARROW.join((_VALUE_SAMPLE, _VALUE_SAMPLE)) if self._both_figures else _VALUE_SAMPLE
+        value = QFontMetrics(self.theme.mono_font(12)).horizontalAdvance(sample)
         left = _MARK + self._label_width() + Theme.SPACE[1]
         return QRect(rect.left() + left, rect.top(), rect.width() - left - value - Theme.SPACE[2], rect.height())
 
@@ -169,9 +187,8 @@ class DistributionBars(RowList):
         text = QFontMetrics(mono).elidedText(bar.text, Qt.TextElideMode.ElideRight, label.width())
         painter.drawText(label, left, text)
         self._paint_bar(painter, row)
-        shown = self.tr("cut") if bar.is_cut else probability_text(bar.value)
         painter.setPen(theme.color("text3" if bar.is_cut else "text1"))
-        painter.drawText(rect.adjusted(0, 0, -4, 0), right, shown)
+        painter.drawText(rect.adjusted(0, 0, -4, 0), right, self.figures_of(row))
         if row == self.cut_line and row:
             painter.setPen(QPen(theme.color("text3"), 1, Qt.PenStyle.DashLine))
             painter.drawLine(rect.left(), rect.top(), rect.right(), rect.top())

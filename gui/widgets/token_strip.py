@@ -58,7 +58,7 @@ class TokenStrip(QAbstractScrollArea):
     """The tokens. Arrow keys go from one to the next, up and down to the one above and below.
 
     Signals:
-        selected: the place of the token that a person went to; activated: Enter, or a click on the selected one.
+        selected: the place of the token that a person went to; activated: the token that was clicked, or where Enter was pressed.
     """
 
     selected = Signal(int)
@@ -243,10 +243,9 @@ class TokenStrip(QAbstractScrollArea):
         place = self.token_at(event.position().toPoint())
         if event.button() != Qt.MouseButton.LeftButton or place < 0:
             event.ignore()
-        elif place == self._place:
-            self.activated.emit(place)
         else:
             self._go(place)
+            self.activated.emit(place)
 
     def viewportEvent(self, event: QEvent) -> bool:
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):

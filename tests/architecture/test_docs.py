@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import re
@@ -11,6 +12,7 @@ from types import ModuleType
 import pytest
 from PySide6.QtWidgets import QApplication
 
+from engine.base.fields import FieldSet
 from engine.base.paths import Paths
 from engine.cli import COMMANDS
 from engine.cli.commands import _COMMANDS
@@ -18,7 +20,7 @@ from engine.memory.ledger import Part
 from engine.workbench import Workbench
 from gui.theme import Mode, Theme
 from gui.wiring import build_window
-from tests.support.source_tree import ROOT
+from tests.support.source_tree import ROOT, modules
 
 DOCS = ROOT / "docs"
 AGAIN = "run: .venv/bin/python docs/generate.py"
@@ -37,6 +39,19 @@ def generator() -> ModuleType:
 
 def test_the_page_of_parameters_is_current(generator: ModuleType) -> None:
     assert (DOCS / "parameters.md").read_text("utf-8") == generator.parameters_page(), AGAIN
+
+
+def test_every_field_that_the_program_declares_is_on_the_page() -> None:
+    page = (DOCS / "parameters.md").read_text("utf-8")
+    declaring = [
+        each for each in modules("engine", "gui") if re.search(r"^[A-Z_]+ = FieldSet\($", each.text, re.MULTILINE)
+    ]
+    assert len(declaring) > 15
+    for module in declaring:
+        found = vars(importlib.import_module(module.path.removesuffix(".py").replace("/", ".")))
+        for fields in (each for each in found.values() if isinstance(each, FieldSet)):
+            missing = [each.key for each in fields if f"| `{each.key}` |" not in page or each.help not in page]
+            assert missing == [], f"{module.path}: {AGAIN}"
 
 
 def test_the_page_of_keys_is_current(generator: ModuleType, qapp: QApplication, tmp_path: Path) -> None:

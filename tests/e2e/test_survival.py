@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -23,8 +24,9 @@ from engine.base.paths import Paths
 from engine.runtime.supervisor import Phase
 from engine.store import Store
 from engine.store.rows import MessageState
-from engine.wire.messages import ChatMessage, Prompt
+from engine.wire.messages import ChatMessage, Prompt, Tokenize
 from engine.workbench import Workbench
+from engine.workbench.branching import AnswerTokens
 from engine.workbench.events import ConversationsChanged, EngineChanged, MessageText
 from tests.support.answers import ask, listen
 from tests.support.benches import Driver, open_bench
@@ -277,6 +279,19 @@ def test_a_window_that_is_killed_leaves_no_worker_and_loses_at_most_the_last_sec
         driver.until(lambda: driver.workbench.dialogue.messages)
         assert driver.workbench.dialogue.messages[-1].state is MessageState.STOPPED
         assert driver.workbench.dialogue.messages[-1].text == content
+        # Its tokens are there too, and spell what was saved of it.
+        found: list[object] = []
+        driver.workbench.answer_tokens(driver.workbench.dialogue.messages[-1].id, found.append, found.append)
+        driver.until(lambda: found)
+        assert isinstance(found[0], AnswerTokens), found
+        tokens = found[0].tokens
+        driver.load(smollm2, n_ctx=256)
+        spelled: list[Any] = []
+        driver.workbench.supervisor.request(
+            lambda n: Tokenize(n, "", False, False, tokens), spelled.append, spelled.append
+        )
+        driver.until(lambda: spelled)
+        assert b"".join(each.piece for each in spelled[0].tokens).decode(errors="replace") == content
 
 
 def test_a_data_folder_that_refuses_is_told_and_the_chat_goes_on(tmp_path: Path, smollm2: Path) -> None:

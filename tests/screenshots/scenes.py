@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6.QtWidgets import QAbstractButton, QLineEdit, QListView
+from PySide6.QtWidgets import QAbstractButton, QLineEdit, QListView, QScrollArea
 
 from engine.runtime.supervisor import Phase
 from gui.panels.chat.view import ChatPage
@@ -81,6 +81,8 @@ def scenes(other_model: Path) -> tuple[Scene, ...]:
         Scene("chat-writing", "chat", _writing, is_needed=True),
         Scene("chat", "chat", _chat),
         Scene("chat-top", "chat", _chat, _to_top),
+        Scene("chat-draft", "chat", _draft),
+        Scene("chat-tokens", "chat", _tokens, _another_token),
         Scene("chat-thoughts", "chat", _thoughts, _to_top),
         Scene("chat-edit", "chat", _edit),
         Scene("chat-search", "chat", _search),
@@ -141,6 +143,45 @@ def _writing(studio: Studio) -> Iterator[None]:
 def _chat(studio: Studio) -> Iterator[None]:
     studio.go("chat")
     yield
+
+
+@contextmanager
+def _draft(studio: Studio) -> Iterator[None]:
+    """What would come next, if what stands in the composer were said."""
+    studio.go("chat")
+    page = _page(studio)
+    page.composer.edit.insertPlainText("And which of them is the smallest?")
+    studio.until(lambda: page.inspector.next_token.to_draft.isVisible())
+    page.inspector.next_token.to_draft.click()
+    studio.until(lambda: page.inspector.next_token.bars.isVisible())
+    yield
+    page.composer.edit.clear()
+    studio.rest()
+
+
+@contextmanager
+def _tokens(studio: Studio) -> Iterator[None]:
+    """The tokens of the last answer, and what else might have stood in the place of one."""
+    studio.go("chat")
+    section = _page(studio).inspector.tokens
+    section.show_tokens_of(studio.workbench.dialogue.messages[-1].id)
+    studio.until(lambda: section.view.sums is not None and not section.busy.isVisible())
+    yield
+    section.set_folded(True)
+    studio.rest()
+
+
+def _another_token(studio: Studio) -> None:
+    """A token is clicked: its alternatives stand under it."""
+    section = _page(studio).inspector.tokens
+    above = section.parentWidget()
+    while above is not None and not isinstance(above, QScrollArea):
+        above = above.parentWidget()
+    assert isinstance(above, QScrollArea)
+    above.ensureWidgetVisible(section.strip)
+    section.strip._go(4)
+    section.strip.activated.emit(4)
+    studio.live(0.2)
 
 
 @contextmanager

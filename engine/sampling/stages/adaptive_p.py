@@ -64,6 +64,35 @@ def _reference(candidates: Candidates, values: Values, history: Sequence[int]) -
     return candidates.with_logits(np.where(candidates.logits > -np.inf, curve, np.float32(-np.inf)))
 
 
+class _Target:
+    """The target, corrected by the mean probability of what was drawn lately. Float32, as llama.cpp computes it.
+
+    A new sampler's first target is the one that it is given.
+    """
+
+    def __init__(self, values: Values) -> None:
+        import numpy as np
+
+        self._target, self._decay = (
+            np.float32(number(values, "adaptive_target")),
+            np.float32(number(values, "adaptive_decay")),
+        )
+        self._total = np.float32(1) / (np.float32(1) - self._decay)
+        self._sum = self._target / (np.float32(1) - self._decay)
+
+    def call(self) -> NativeCall:
+        import numpy as np
+
+        corrected = float(np.clip(np.float32(2) * self._target - self._sum / self._total, 0, 1))
+        return NativeCall("llama_sampler_init_adaptive_p", (corrected, float(self._decay), Given.SEED))
+
+    def take(self, p_before: float, p_after: float) -> None:
+        import numpy as np
+
+        self._sum = np.float32(p_before) + self._decay * self._sum
+        self._total = np.float32(1) + self._decay * self._total
+
+
 STAGE = Stage(
     key="adaptive_p",
     label="Adaptive-p",
@@ -71,7 +100,8 @@ STAGE = Stage(
     "target in units of 0.3: so tokens of about that probability are likeliest, and very likely ones are held back. "
     "The target of each step is twice the given one minus the mean probability of what was drawn lately. Unlikely "
     "tokens gain much, so cut them first (min-p). It draws the token itself, so it stands at the end. What is shown "
-    "for a single position is its first step; a change in the middle of an answer starts it anew.",
+    "for a single position is its first step, but the tokens of an answer are read with the target that each was drawn with; "
+    "a change in the middle of an answer starts it anew.",
     source="llama.cpp pull request 17927; llama.h llama_sampler_init_adaptive_p",
     fields=FIELDS,
     is_neutral=_is_neutral,
@@ -80,4 +110,5 @@ STAGE = Stage(
     keeps_top=False,
     uses_seed=True,
     draws=True,
+    follow=_Target,
 )

@@ -136,6 +136,29 @@ def _n_kept_v1(p: NDArray[np.float32], mu: np.float32, m: int, n_vocab: int) -> 
     return int(min(k, len(p)))
 
 
+class _Surprise:
+    """μ, which moves by η times what the surprise of a token was beside τ. Float32, as llama.cpp computes it.
+
+    A new sampler begins with μ at twice its target, and its cut depends on μ alone.
+    """
+
+    def __init__(self, values: Values) -> None:
+        import numpy as np
+
+        self._values = dict(values)
+        self._tau, self._eta = np.float32(number(values, "mirostat_tau")), np.float32(number(values, "mirostat_eta"))
+        self._mu = np.float32(2) * self._tau
+
+    def call(self) -> NativeCall:
+        return _native({**self._values, "mirostat_tau": float(self._mu) / 2})
+
+    def take(self, p_before: float, p_after: float) -> None:
+        import numpy as np
+
+        surprise = -np.log2(np.float32(p_after))
+        self._mu = self._mu - self._eta * (surprise - self._tau)
+
+
 STAGE = Stage(
     key="mirostat",
     label="Mirostat",
@@ -143,8 +166,8 @@ STAGE = Stage(
     "η times the difference between τ and the drawn token's surprise, which llama.cpp takes among those that were left, "
     "the paper among all. μ begins at 2 τ. Version 1 does the same with a top-k whose k follows from μ and from Zipf's "
     "exponent of the m likeliest tokens. It draws the token itself, so it stands at the end. llama.cpp's programs leave out all other cuts when it is on; here those that are switched on "
-    "go first. What is shown for a single position is its first step, μ = 2 τ; a change in the middle of an answer "
-    "starts it anew.",
+    "go first. What is shown for a single position is its first step, μ = 2 τ, but the tokens of an answer are read with the "
+    "μ that each was drawn with; a change in the middle of an answer starts it anew.",
     source="Basu et al. 2020, arXiv 2007.14966; llama.h llama_sampler_init_mirostat",
     fields=FIELDS,
     is_neutral=_is_neutral,
@@ -154,5 +177,6 @@ STAGE = Stage(
     uses_seed=True,
     draws=True,
     prepares=(DROP_IMPOSSIBLE,),
+    follow=_Surprise,
     presets=(("mirostat_v2", {"mirostat": "2"}),),
 )

@@ -12,6 +12,7 @@ from engine.base.clock import SystemClock
 from engine.sampling.chain import Chain
 from engine.workbench.events import (
     ChainChanged,
+    DraftChanged,
     EngineChanged,
     MessageFinished,
     MessageText,
@@ -94,6 +95,11 @@ class NextTokenSection(Section):
         self.to_end.setAccessibleName(_tr("Look at the end of the chat"))
         set_kind(self.to_end, "link")
         self.to_end.clicked.connect(self.presenter.look_at_end)
+        self.to_draft = QPushButton(_tr("After the draft"))
+        self.to_draft.setToolTip(_tr("Where the answer would begin, if what stands in the composer were said"))
+        self.to_draft.setAccessibleName(_tr("Look at what would come after the text in the composer"))
+        set_kind(self.to_draft, "link")
+        self.to_draft.clicked.connect(self.presenter.look_at_draft)
         self.nothing = QLabel()
         self.nothing.setWordWrap(True)
         set_kind(self.nothing, "caption")
@@ -143,6 +149,7 @@ class NextTokenSection(Section):
         presenter, bus = self.presenter, context.bus
         self._subscriptions: tuple[Unsubscribe, ...] = (
             bus.subscribe(ThreadChanged, lambda _event: presenter.thread_changed()),
+            bus.subscribe(DraftChanged, lambda _event: presenter.draft_changed()),
             bus.subscribe(MessageFinished, lambda event: presenter.message_finished(event.message)),
             bus.subscribe(MessageText, lambda _event: presenter.text_came()),
             bus.subscribe(ChainChanged, lambda _event: presenter.chain_changed()),
@@ -158,7 +165,8 @@ class NextTokenSection(Section):
         is_shown, has_place = view.doing is Doing.SHOWN, view.doing not in (Doing.NO_MODEL, Doing.NO_TEXT)
         self.place.setText(place_text(view))
         self.place.setVisible(has_place)
-        self.to_end.setVisible(has_place and view.place is Place.TOKEN)
+        self.to_end.setVisible(has_place and view.place in (Place.TOKEN, Place.DRAFT))
+        self.to_draft.setVisible(view.has_draft and view.place is not Place.DRAFT)
         self.nothing.setText(
             {
                 Doing.NO_MODEL: _tr("No model is loaded. What may come next in a text stands here."),
@@ -207,6 +215,7 @@ class NextTokenSection(Section):
         head = QHBoxLayout()
         head.setSpacing(Theme.SPACE[1])
         head.addWidget(self.place, 1)
+        head.addWidget(self.to_draft)
         head.addWidget(self.to_end)
         button = QHBoxLayout()
         button.addWidget(self.look)

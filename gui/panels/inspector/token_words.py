@@ -71,12 +71,20 @@ def place_text(view: NextView) -> str:
         return _tr("Where the answer is being written")
     if view.place is Place.TOKEN and view.position is not None:
         return _tr("In place of token {n}, {token}").format(n=count_text(view.position), token=token)
+    if view.place is Place.DRAFT:
+        words = _tr("After the draft, seed {seed}: {token}") if token else _tr("After the draft")
+        return words.format(seed=view.seed, token=token)
     if not token:
         return _tr("At the end of the chat")
     words = (
         _tr("At the end of the chat, seed {seed}: {token}") if view.is_drawn else _tr("At the end of the chat: {token}")
     )
     return words.format(seed=view.seed, token=token)
+
+
+def in_place_text(trace: TokenTrace, position: int) -> str:
+    """The token that others might have stood in place of, by its number from 1."""
+    return _tr("In place of token {n}, {text}").format(n=count_text(position), text=visible_text(trace.piece))
 
 
 def strip_tokens(traces: Sequence[TokenTrace]) -> list[StripToken]:

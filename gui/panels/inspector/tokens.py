@@ -16,6 +16,7 @@ from gui.panels.inspector.presenter.tokens import Doing, Part, TokensPresenter, 
 from gui.panels.inspector.token_words import (
     bars_of,
     branch_lines,
+    in_place_text,
     strip_tokens,
     sums_text,
     tokens_summary,
@@ -29,9 +30,9 @@ from gui.widgets.distribution_bars import DistributionBars
 from gui.widgets.elided_label import ElidedLabel
 from gui.widgets.quantities import count_text, unbroken
 from gui.widgets.section import Section
+from gui.widgets.token_popup import TokenPopup
 from gui.widgets.token_scale import Colouring, StepLegend
 from gui.widgets.token_strip import TokenStrip
-from gui.widgets.token_text import visible_text
 
 FOLD = "inspector.tokens.folded"
 PARTS, COLOURINGS = tuple(Part), tuple(Colouring)
@@ -64,6 +65,9 @@ class TokensSection(Section):
         self.colouring.set_shares((5, 4, 4))  # the first word is the longest
         self.strip = TokenStrip(theme, _tr("Tokens"), tip_of=self._tip_of)
         self.strip.selected.connect(self.presenter.select)
+        self.strip.activated.connect(self._offer)
+        self.popup = TokenPopup(theme, self.strip, _tr("Another token here"), _tr("Write on from here with this token"))
+        self.popup.chosen.connect(self._choose)
         self.legend = StepLegend(theme)
         self.chosen = ElidedLabel()
         set_kind(self.chosen, "small")
@@ -73,6 +77,7 @@ class TokensSection(Section):
         self.tree = BranchList(theme, _tr("Answers to this question"))
         self.tree.activated.connect(lambda row: self.presenter.go_to(MessageId(self.tree.branches[row].key)))
         self.nothing, self.sums, self.hint = _caption(), _caption(), _caption()
+        self.warnings = _caption()
         self.hint.setText(_tr("Choose a token to see what else might have stood there."))
         self.error = _caption(kind="bad")
         body = QWidget()
@@ -128,6 +133,8 @@ class TokensSection(Section):
             each.setVisible(has_tokens)
         self.sums.setText(unbroken(sums_text(view.sums)) if view.sums is not None else "")
         self.sums.setVisible(view.sums is not None)
+        self.warnings.setText("\n".join(view.warnings))
+        self.warnings.setVisible(bool(view.warnings))
         self._show_chosen(view, has_tokens)
         self.error.setText(view.trouble.sentence() if view.trouble is not None else "")
         self.error.setVisible(view.trouble is not None)
@@ -146,6 +153,7 @@ class TokensSection(Section):
         self.look_wanted.emit(before, taken_id, piece, position)
 
     def close_section(self) -> None:
+        self.popup.close_popup()
         for unsubscribe in self._subscriptions:
             unsubscribe()
 
@@ -156,17 +164,28 @@ class TokensSection(Section):
         self.hint.setVisible(has_tokens and not is_chosen)
         self.chosen.setVisible(is_chosen)
         self.alternatives.setVisible(is_chosen)
+        if not (is_chosen and view.can_fork):
+            self.popup.close_popup()
         hint = _tr("Click: write on from here with this token, as another answer")
         self.alternatives.set_hint(hint if view.can_fork else "")
         if is_chosen:
             trace = self.presenter.traces[view.place]
-            words = _tr("In place of token {n}, {text}")
-            self.chosen.setText(words.format(n=count_text(view.place + 1), text=visible_text(trace.piece)))
+            self.chosen.setText(in_place_text(trace, view.place + 1))
             self.alternatives.set_bars(bars_of(view.rows))
+
+    def _offer(self, place: int) -> None:
+        """A token was clicked: what else might have stood there, at hand."""
+        if self.view.can_fork and place == self.view.place and self.view.rows:
+            title = in_place_text(self.presenter.traces[place], place + 1)
+            self.popup.open_under(self.strip.rect_of(place), title, bars_of(self.view.rows))
 
     def _fork(self, row: int) -> None:
         token_id = self.alternatives.bars[row].token_id
-        if token_id is not None and self.view.can_fork:
+        if token_id is not None:
+            self._choose(token_id)
+
+    def _choose(self, token_id: int) -> None:
+        if self.view.can_fork:
             self.presenter.fork(self.view.place, token_id)
 
     def _colour(self, at: int) -> None:
@@ -194,6 +213,7 @@ class TokensSection(Section):
             self.strip,
             self.legend,
             self.sums,
+            self.warnings,
             self.hint,
             self.chosen,
             self.alternatives,

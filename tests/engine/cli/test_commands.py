@@ -91,6 +91,20 @@ def test_chat_writes_many_answers_at_once(tmp_path: Path, smollm2: Path) -> None
         assert "".join(line["text"] for line in lines[:-1] if line["answer"] == number) == each["text"]
 
 
+def test_many_answers_end_at_a_stop_text_and_can_be_kept_from_ending_themselves(tmp_path: Path, smollm2: Path) -> None:
+    flags = ["chat", str(smollm2), "--prompt", "Say hello.", "--n", "4", "--max-tokens", "40", "--seed", "4"]
+    free = answer(tmp_path, *flags, "--n-threads", "1")
+    assert "stop" in [each["finish_reason"] for each in free["answers"]]
+    endless = answer(tmp_path, *flags, "--ignore-eos", "--n-threads", "1")
+    assert [(each["finish_reason"], each["tokens"]) for each in endless["answers"]] == [("length", 40)] * 4
+    stop = free["answers"][0]["text"].split()[2]
+    stopped = answer(tmp_path, *flags, "--stop", stop, "--n-threads", "1")
+    cut = stopped["answers"][0]
+    assert cut["finish_reason"] == "stop"
+    assert cut["text"] == free["answers"][0]["text"].partition(stop)[0]
+    assert all(stop not in each["text"] for each in stopped["answers"])
+
+
 def test_chat_streams_lines_that_add_up_to_the_text(tmp_path: Path, smollm2: Path) -> None:
     done = run(tmp_path, "chat", str(smollm2), "--json", "--stream", "--max-tokens", "12", stdin="Say hello.")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
@@ -197,7 +211,6 @@ def test_doctor_finds_everything_in_order(tmp_path: Path) -> None:
         (["chat", "starter", "--prompt", "x", "--n-ctx", "-5"], "at least"),
         (["chat", "starter", "--messages", "missing.json"], "missing.json"),
         (["chat", "starter", "--prompt", "x", "--n", "0"], "--n 0"),
-        (["chat", "starter", "--prompt", "x", "--n", "2", "--stop", "y"], "--stop"),
         (["chat", "starter", "--prompt", "x", "--n", "33", "--max-tokens", "2"], "33"),
         (["size", "starter", "--type-v", "q8_0", "--flash-attn", "off"], "flash attention"),
         (["models", "scan", "nowhere"], "nowhere"),

@@ -71,8 +71,12 @@ def test_for_a_person_it_is_lines(stored: tuple[Path, str]) -> None:
 
 def test_what_cannot_be_replayed_is_one_line_and_exit_code_two(stored: tuple[Path, str], tmp_path: Path) -> None:
     folder, _run_id = stored
-    for place, name in ((folder, "nothing"), (tmp_path, "last")):
+    for place, name, words in (
+        (folder, "nothing", "run does not exist"),
+        (tmp_path, "last", "No answer is stored here"),
+    ):
         done = run(place, "replay", name)
         assert done.returncode == 2
         assert len(done.stderr.strip().splitlines()) == 1
-        assert "run does not exist" in done.stderr
+        assert words in done.stderr
+    assert "ask something in the window first" in done.stderr

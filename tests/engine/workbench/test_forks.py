@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.base.errors import KnownError, Trouble
+from engine.base.errors import KnownError
 from engine.sampling.chain import Chain
-from engine.store.rows import ConversationId, MessageState
+from engine.store.rows import ConversationId
 from engine.wire.messages import FinishReason
 from engine.workbench.events import MessageText
 from tests.engine.workbench.conftest import Chat
@@ -152,23 +152,6 @@ def test_tokens_and_forks_outlive_the_program(folder: Path, smollm2: Path) -> No
         assert later.tokens(new.id).is_loaded
         later.limit(3)
         assert later.fork(new.id, 1, stored.tokens[3]).sibling_count == 3
-
-
-def test_an_answer_whose_engine_was_killed_has_no_tokens_and_says_so(chat: Chat) -> None:
-    chat.limit(400)
-    chat.workbench.say("Tell me a long story.")
-    chat.driver.until(lambda: chat.dialogue.is_writing and chat.workbench.state.n_past > 0)
-    chat.driver.worker().kill()
-    chat.driver.until(lambda: not chat.dialogue.is_writing)
-    killed = chat.dialogue.messages[-1]
-    assert killed.state is MessageState.FAILED
-    told = chat.told(chat.workbench.answer_tokens, killed.id)
-    assert isinstance(told, Trouble)
-    assert "were not kept" in told.what
-    assert "ended before the answer did" in told.value
-    for n_asked in (1, 2):
-        chat.workbench.fork_answer(killed.id, 0, 1)
-        chat.driver.until(lambda n_asked=n_asked: chat.driver.troubles.count(told) == n_asked)
 
 
 def test_what_no_model_wrote_cannot_be_forked(chat: Chat) -> None:

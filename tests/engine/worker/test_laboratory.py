@@ -14,6 +14,7 @@ from engine.base.errors import KnownError, Trouble
 from engine.runtime.supervisor import Phase
 from engine.sampling.chain import Chain
 from engine.wire.messages import (
+    ChainChange,
     ColumnKind,
     ColumnText,
     Drawn,
@@ -84,11 +85,10 @@ def score(driver: Driver, prompt: Prompt, tokens: tuple[int, ...], **more: Any) 
     return traces, done
 
 
-def sample(driver: Driver, prompt: Prompt, columns: list[SampleColumn], n: int) -> SampledMany:
+def sample(driver: Driver, prompt: Prompt, columns: list[SampleColumn], n: int, **more: Any) -> SampledMany:
     parts: list[ColumnText] = []
-    done = answer(
-        driver, lambda then, failed: driver.workbench.lab.sample_many(prompt, columns, n, then, failed, parts.append)
-    )
+    lab = driver.workbench.lab
+    done = answer(driver, lambda then, failed: lab.sample_many(prompt, columns, n, then, failed, parts.append, **more))
     assert isinstance(done, SampledMany), done
     for place, column in enumerate(done.columns):
         assert b"".join(each.piece for each in parts if each.column == place) == column.text
@@ -173,6 +173,62 @@ def test_a_long_text_is_scored_in_parts_that_add_up(small: Driver) -> None:
     assert done.logprob < 0
 
 
+MOVING = {
+    "mirostat": Chain.default().with_values({"mirostat": "2", "mirostat_tau": 2.0, "mirostat_eta": 0.5}),
+    "adaptive-p": Chain.default().with_values({"adaptive_target": 0.5, "adaptive_decay": 0.5}),
+    "grammar": WARM.with_value("grammar", 'root ::= ("red" | "green" | "blue") (", " ("red" | "green" | "blue"))*'),
+    "xtc": Chain.default().with_values({"xtc_probability": 0.5, "xtc_threshold": 0.05}),
+}
+
+
+@pytest.mark.parametrize("name", MOVING)
+def test_the_chain_is_led_through_the_answer_that_it_wrote(small: Driver, name: str) -> None:
+    chain, prompt = MOVING[name], tokens_of(small, "My three favourite colours are")
+    written = ask(small, Prompt(tokens=prompt), chain=chain, seed=3, max_tokens=24)
+    assert written.done is not None
+    tokens = written.done.tokens
+    assert len(tokens) > 8
+    traces, done = score(small, Prompt(tokens=prompt), tokens, chain=chain, seed=3)
+    assert done.warnings == ()
+    # Each was drawn, so none of them was cut where it came. (The rounding of one token and of many may differ at an edge.)
+    assert sum(each.p_chain == 0.0 for each in traces) <= 1
+    assert any(each.p_chain != pytest.approx(each.p, abs=1e-3) for each in traces)
+
+
+def test_what_the_chain_did_not_write_is_told(small: Driver) -> None:
+    prompt, tokens = tokens_of(small, "Is it?"), tokens_of(small, " Perhaps, perhaps not", add_special=False)
+    traces, done = score(small, Prompt(tokens=prompt), tokens, chain=MOVING["grammar"])
+    assert traces[0].p_chain == 0.0
+    assert len(done.warnings) == 1
+    assert "Token 1 does not follow the grammar" in done.warnings[0]
+    _, done = score(small, Prompt(tokens=prompt), tokens, chain=MOVING["xtc"])
+    assert "seed is not known" in done.warnings[0]
+
+
+def test_a_chain_that_was_changed_in_the_middle_is_changed_there(small: Driver) -> None:
+    prompt, tokens = (
+        tokens_of(small, "Once upon a time"),
+        tokens_of(small, " there was a small red fox", add_special=False),
+    )
+    links = small.workbench.lab.column(GREEDY).chain
+    traces, done = score(small, Prompt(tokens=prompt), tokens, chain=WARM, changes=[ChainChange(3, links)])
+    assert all(0.0 <= (each.p_chain or 0.0) < 1.0 for each in traces[:3])
+    assert [each.p_chain for each in traces[3:]] == [float(each.rank == 0) for each in traces[3:]]
+    assert done.warnings == ()
+
+
+def test_where_the_end_was_banned_it_has_no_probability_after_the_chain(small: Driver) -> None:
+    facts = small.workbench.state.facts
+    assert facts is not None
+    prompt = tokens_of(small, "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\nHello!")
+    end = tokens_of(small, facts.eos_text, add_special=False)
+    free, _ = score(small, Prompt(tokens=prompt), end, chain=WARM)
+    banned, _ = score(small, Prompt(tokens=prompt), end, chain=WARM, ignore_eos=True)
+    assert (free[0].p_chain or 0.0) > 0.0
+    assert banned[0].p_chain == 0.0
+    assert banned[0].p == pytest.approx(free[0].p)
+
+
 # ---- many at once --------------------------------------------------------------------------------------------
 
 
@@ -237,6 +293,30 @@ def test_columns_that_end_leave_the_others_to_go_on(small: Driver) -> None:
     assert done.tps is not None
     assert done.tps > 0
     assert not done.cancelled
+
+
+def test_stop_texts_and_banned_ends_hold_for_every_kind_of_column(small: Driver) -> None:
+    prompt = Prompt(text="<|im_start|>user\nSay hello.<|im_end|>\n<|im_start|>assistant\n")
+    lab = small.workbench.lab
+    columns = [
+        lab.column(WARM, seed=2),
+        SampleColumn(ColumnKind.GREEDY),
+        SampleColumn(ColumnKind.BEST_PATH, width=3),
+        SampleColumn(ColumnKind.CONTRAST, width=3),
+    ]
+    facts = small.workbench.state.facts
+    assert facts is not None
+    (end,) = tokens_of(small, facts.eos_text, add_special=False)
+    free = sample(small, prompt, columns, 40)
+    assert end in [each.tokens[-1] for each in free.columns]
+    endless = sample(small, prompt, columns, 40, ignore_eos=True)
+    assert all(each.reason is FinishReason.LENGTH for each in endless.columns)
+    assert all(end not in each.tokens and len(each.tokens) == 40 for each in endless.columns)
+    # What was banned has its probability all the same: the log-probability stays the model's own.
+    _, scored = score(small, prompt, endless.columns[1].tokens, chain=Chain.default())
+    assert endless.columns[1].logprob == pytest.approx(scored.logprob, abs=1.0)
+    stopped = sample(small, prompt, columns, 40, stop=("o",))
+    assert all(b"o" not in each.text and each.reason is FinishReason.STOP for each in stopped.columns)
 
 
 def test_a_random_seed_of_a_column_is_told(small: Driver) -> None:

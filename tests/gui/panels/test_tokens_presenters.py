@@ -183,6 +183,9 @@ FOUND = SimpleNamespace(
     chain=Chain.default(),
     seed=7,
     model_label="X",
+    n_begun=0,
+    changes=(),
+    ignore_eos=False,
     is_loaded=True,
 )
 
@@ -201,6 +204,7 @@ class HandWorkbench:
             is_writing=False,
             conversation_id="c",
             system_prompt="",
+            draft="",
             show_message=lambda message_id: self.shown.append(message_id),
         )
         self.shown: list[str] = []
@@ -309,6 +313,60 @@ def test_of_many_changes_one_question_is_in_flight_and_the_last_one_wins(looking
     looking.lab.answer(taken(2))
     assert (looking.lab.open, looking.lab.n_asked) == ([], 3)
     assert looking.views[-1].steps[-1].survivors == 2
+
+
+def test_what_stands_in_the_composer_is_looked_at_when_somebody_asks_and_then_followed(looking: Looking) -> None:
+    def type_text(text: str) -> None:
+        looking.workbench.dialogue.draft = text
+        looking.presenter.draft_changed()
+
+    type_text("And in")
+    assert looking.views[-1].has_draft
+    assert looking.lab.n_asked == 0, "typing alone asks nothing"
+    looking.presenter.look_at_draft()
+    said = [(each.role, each.content) for each in looking.lab.open[0].prompt.messages]
+    assert said == [("user", "Say hello."), ("assistant", "Hi."), ("user", "And in")]
+    looking.lab.answer(taken(4))
+    view = looking.views[-1]
+    assert (view.doing, view.place, view.is_drawn) == (next_token.Doing.SHOWN, Place.DRAFT, True)
+    type_text("And in Welsh")
+    type_text("And in Welsh?")
+    assert len(looking.lab.open) == 1, "one question at a time"
+    assert looking.lab.dropped, "what was asked of the shorter text is dropped"
+    looking.lab.open.pop(0).failed(Trouble("Stopped"))
+    assert looking.lab.open[0].prompt.messages[-1].content == "And in Welsh?"
+    looking.lab.answer(taken(3))
+    assert looking.views[-1].place is Place.DRAFT
+    type_text("")
+    looking.workbench.tell()
+    assert looking.views[-1].place is Place.END
+    assert not looking.views[-1].has_draft
+
+
+def test_an_answer_that_begins_takes_the_place_of_the_draft(looking: Looking) -> None:
+    looking.workbench.dialogue.draft = "And in Welsh?"
+    looking.presenter.draft_changed()
+    looking.presenter.look_at_draft()
+    looking.workbench.dialogue.is_writing = True
+    looking.workbench.is_now(Phase.READING)
+    looking.workbench.dialogue.messages = (*looking.workbench.dialogue.messages, QUESTION)
+    looking.presenter.thread_changed()
+    view = looking.views[-1]
+    assert view.place is Place.LIVE
+    assert not view.has_draft
+    looking.presenter.look_at_draft()
+    assert looking.views[-1].place is Place.LIVE
+
+
+def test_in_an_empty_chat_the_draft_can_be_looked_at(looking: Looking) -> None:
+    looking.workbench.dialogue.messages = ()
+    looking.presenter.thread_changed()
+    looking.workbench.dialogue.draft = "Once"
+    looking.presenter.draft_changed()
+    assert (looking.views[-1].doing, looking.views[-1].has_draft) == (next_token.Doing.NO_TEXT, True)
+    looking.presenter.look_at_draft()
+    looking.lab.answer(taken(4))
+    assert (looking.views[-1].doing, looking.views[-1].place) == (next_token.Doing.SHOWN, Place.DRAFT)
 
 
 def test_what_changes_nothing_of_the_draw_asks_nothing(looking: Looking) -> None:
@@ -534,6 +592,22 @@ def test_the_sums_are_of_the_tokens_that_something_stood_before() -> None:
     impossible = sums_of([trace(1, 0.0, 5)])
     assert impossible is not None
     assert math.isfinite(impossible.logprob)
+
+
+def test_how_the_answer_was_written_is_said_and_where_its_chain_cannot_be_followed_is_shown(reading: Reading) -> None:
+    reading.presenter.read()
+    reading.workbench.tell()
+    [question] = reading.workbench.lab.open
+    assert {key: question.more[key] for key in ("seed", "n_begun", "changes", "ignore_eos")} == {
+        "seed": FOUND.seed,
+        "n_begun": FOUND.n_begun,
+        "changes": FOUND.changes,
+        "ignore_eos": FOUND.ignore_eos,
+    }
+    question.then(Scored(1, 3, -4.0, warnings=("Token 2 does not follow the grammar",)))
+    assert reading.view.warnings == ("Token 2 does not follow the grammar",)
+    reading.presenter.choose_part(Part.PROMPT)
+    assert reading.view.warnings == ()
 
 
 def test_the_prompt_is_read_with_nothing_behind_it(reading: Reading) -> None:

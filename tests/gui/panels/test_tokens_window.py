@@ -153,6 +153,33 @@ def test_another_temperature_is_drawn_without_asking_and_a_question_goes_before_
     lab.wait_shown()
 
 
+def test_what_would_come_after_the_draft_is_what_comes_when_it_is_said(lab: Laboratory) -> None:
+    composer, presenter = lab.opened.chat.composer, lab.next.presenter
+    assert not lab.next.to_draft.isVisible()
+    QTest.keyClicks(composer.edit, "And of Italy")
+    lab.opened.wait(lambda: lab.next.to_draft.isVisible())
+    assert lab.next.view.place is Place.END, "typing alone asks nothing"
+    QTest.mouseClick(lab.next.to_draft, Qt.MouseButton.LeftButton)
+    lab.wait_shown(Place.DRAFT)
+    QTest.keyClicks(composer.edit, "?")
+    lab.opened.wait(lambda: presenter._spot.prompt.messages[-1].content == "And of Italy?")
+    lab.wait_shown(Place.DRAFT)
+    assert lab.next.place.text().startswith("After the draft")
+    assert not lab.next.to_draft.isVisible()
+    assert lab.next.to_end.isVisible()
+    first = lab.next.view.rows[0]
+    greedy = lab.workbench.chain.with_value("temperature", 0)
+    lab.workbench.set_chain(greedy)
+    lab.settle()
+    lab.opened.limit(1)
+    QTest.keyClick(composer.edit, Qt.Key.Key_Return)
+    lab.opened.wait(lambda: len(lab.workbench.dialogue.messages) == 4)
+    lab.opened.wait_answer()
+    assert lab.workbench.dialogue.messages[-1].text == first.piece.decode()
+    lab.wait_shown(Place.END)
+    assert not lab.next.to_draft.isVisible()
+
+
 def test_the_tokens_are_read_looked_at_and_forked_and_the_tree_leads_back(lab: Laboratory) -> None:
     lab.tokens.part.segments[1].click()
     lab.read()
@@ -199,6 +226,29 @@ def test_the_tokens_are_read_looked_at_and_forked_and_the_tree_leads_back(lab: L
     branches = lab.tokens.view.branches
     assert [(row.depth, row.position, row.is_shown) for row in branches] == [(0, None, False), (1, place + 1, True)]
     assert all(row.logprob is not None for row in branches)
+
+    # One click on a token brings its alternatives, and one on an alternative forks; or Enter, and Enter.
+    popup = lab.tokens.popup
+    assert not popup.isVisible()
+    QTest.mouseClick(strip.viewport(), Qt.MouseButton.LeftButton, pos=strip.rect_of(1).center())
+    lab.opened.wait(lambda: popup.isVisible())
+    assert popup.title.text() == lab.tokens.chosen.text()
+    assert popup.bars.bars == bars.bars
+    lab.opened.qtbot.keyClick(popup.bars, Qt.Key.Key_Escape)
+    assert not popup.isVisible()
+    assert strip.hasFocus()
+    lab.opened.qtbot.keyClick(strip, Qt.Key.Key_Return)
+    lab.opened.wait(lambda: popup.isVisible())
+    picked = popup.bars.bars[popup.bars.row]
+    assert not picked.is_picked
+    lab.opened.qtbot.keyClick(popup.bars, Qt.Key.Key_Return)
+    lab.opened.wait(lambda: lab.workbench.dialogue.messages[-1].id != new.id, ANSWER_MS)
+    lab.opened.wait_answer()
+    lab.wait_read()
+    third = lab.workbench.dialogue.messages[-1]
+    assert (third.parent_id, third.sibling_count) == (old.parent_id, 3)
+    assert lab.tokens.presenter.traces[1].id == picked.token_id
+    lab.wait_shown(Place.END)
 
     tree = lab.tokens.tree
     QTest.mouseClick(tree, Qt.MouseButton.LeftButton, pos=tree.rect_of(0).center())

@@ -8,11 +8,13 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from gui.theme import LIGHT, N_STEPS, Mode, Theme, contrast
 from gui.widgets.branch_list import Branch, BranchList
 from gui.widgets.chain_steps import ChainSteps, Step
 from gui.widgets.distribution_bars import Bar, DistributionBars
+from gui.widgets.token_popup import TokenPopup
 from gui.widgets.token_scale import Colouring, StepLegend, Surprise, step_of, step_texts
 from gui.widgets.token_strip import StripToken, TokenStrip
 from gui.widgets.token_text import flowing_text, probability_text, visible_text
@@ -207,14 +209,81 @@ def test_arrow_keys_go_from_token_to_token_and_from_line_to_line(strip: TokenStr
     assert entered == [399]
 
 
-def test_a_click_selects_and_a_second_one_enters(strip: TokenStrip, qtbot) -> None:
+def test_a_click_selects_and_enters_and_so_does_a_second_one(strip: TokenStrip, qtbot) -> None:
     strip.set_tokens(words(30))
     gone, entered = [], []
     strip.selected.connect(gone.append)
     strip.activated.connect(entered.append)
     for _ in range(2):
         QTest.mouseClick(strip.viewport(), Qt.MouseButton.LeftButton, pos=strip.rect_of(5).center())
-    assert (gone, entered) == ([5], [5])
+    assert (gone, entered) == ([5], [5, 5])
+
+
+def test_the_popup_takes_a_choice_with_one_click_or_with_enter_and_goes_away(
+    strip: TokenStrip, theme: Theme, qtbot
+) -> None:
+    strip.set_tokens(words(30))
+    popup = TokenPopup(theme, strip, "Another token here", "Write on from here")
+    chosen: list[int] = []
+    popup.chosen.connect(chosen.append)
+    bars = [Bar(1, "one", 0.6, 0.7, is_picked=True), Bar(2, "two", 0.3, 0.3), Bar(3, "three", 0.1, None, is_cut=True)]
+    popup.open_under(strip.rect_of(5), "In place of token 6", bars)
+    assert popup.isVisible()
+    assert popup.bars.row == 1, "the likeliest other token is at hand"
+    assert [popup.bars.figures_of(row).split() for row in range(3)] == [
+        ["0.600", "→", "0.700"],
+        ["0.300", "→", "0.300"],
+        ["0.100", "→", "cut"],
+    ]
+    assert popup.y() >= strip.rect_of(5).top()
+    qtbot.keyClick(popup.bars, Qt.Key.Key_Down)
+    qtbot.keyClick(popup.bars, Qt.Key.Key_Return)
+    assert (chosen, popup.isVisible()) == ([3], False)
+    popup.open_under(strip.rect_of(5), "In place of token 6", bars)
+    QTest.mouseClick(popup.bars, Qt.MouseButton.LeftButton, pos=popup.bars.rect_of(1).center())
+    assert (chosen, popup.isVisible()) == ([3, 2], False)
+    popup.open_under(strip.rect_of(5), "In place of token 6", bars)
+    qtbot.keyClick(popup.bars, Qt.Key.Key_Escape)
+    assert (chosen, popup.isVisible()) == ([3, 2], False)
+
+
+def test_the_popup_stays_at_its_token_and_leaves_with_it(theme: Theme, qtbot) -> None:
+    area, body = QScrollArea(), QWidget()
+    area.setWidgetResizable(True)
+    area.setWidget(body)
+    column = QVBoxLayout(body)
+    above, strip, below = QLabel("above"), TokenStrip(theme, "Tokens"), QLabel("below")
+    below.setMinimumHeight(900)
+    for each in (above, strip, below):
+        column.addWidget(each)
+    strip.set_tokens(words(30))
+    qtbot.addWidget(area)
+    area.resize(500, 600)
+    with qtbot.waitExposed(area):
+        area.show()
+    popup = TokenPopup(theme, strip, "Another token here", "Write on from here")
+    popup.open_under(strip.rect_of(2), "In place of token 3", [Bar(1, "one", 0.6, 0.7)])
+
+    def distance() -> int:
+        return popup.y() - strip.mapTo(area, strip.rect_of(2).bottomLeft()).y()
+
+    stands = distance()
+    assert 0 < stands < 20
+    before = popup.y()
+    above.setMinimumHeight(120)
+    qtbot.waitUntil(lambda: popup.y() > before)
+    assert distance() == stands
+    area.verticalScrollBar().setValue(40)
+    assert distance() == stands
+    assert popup.isVisible()
+    area.verticalScrollBar().setValue(600)
+    assert not popup.isVisible(), "its token is scrolled away"
+    popup.open_under(strip.rect_of(2), "In place of token 3", [Bar(1, "one", 0.6, 0.7)])
+    assert (popup.isVisible(), distance()) == (True, stands), "the token is brought on screen"
+    before = area.verticalScrollBar().value()
+    above.setMinimumHeight(800)
+    qtbot.waitUntil(lambda: area.verticalScrollBar().value() > before)
+    assert (popup.isVisible(), abs(distance()) < 400) == (True, True), "what grows above does not push it away"
 
 
 def test_the_copied_strip_is_the_text(strip: TokenStrip, qtbot) -> None:

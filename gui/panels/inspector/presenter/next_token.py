@@ -4,7 +4,8 @@ One question is in flight at most. What is asked meanwhile is asked again when i
 so a slider that is dragged is followed as fast as the engine is and no faster. A look gives way to everything else
 (`Laboratory.look`), so it never stands between a person and an answer. At the end of the thread the engine is asked by
 itself only after an answer of this session, as everything is computed then; an old chat is read when a button is pressed.
-Rejected: what stands in the composer as part of the place (each word typed would be a prompt to compute).
+What stands in the composer is a place of its own, which somebody asks for and which then follows what is typed. Rejected: as
+part of the end (each word typed would be a prompt to compute).
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Place(enum.Enum):
 
     END = "end"  # of the thread on screen
     TOKEN = "token"  # of a text: what might have stood there
+    DRAFT = "draft"  # after what stands in the composer, as if it were said: where the answer would begin
     LIVE = "live"  # where an answer is being written
 
 
@@ -58,6 +60,7 @@ class NextView:
         steps: the model's own distribution and what every stage left of it; `step` is the one that `rows` are of.
         taken: the bytes of the token that stands there, or was drawn; None where neither is.
         is_drawn: it was drawn for this view and stands nowhere; `seed` is what it was drawn with.
+        has_draft: there is a text in the composer whose end can be looked at.
         trouble: why the last question had no answer.
     """
 
@@ -70,6 +73,7 @@ class NextView:
     taken: bytes | None = None
     is_drawn: bool = False
     seed: int = 0
+    has_draft: bool = False
     trouble: Trouble | None = None
 
 
@@ -115,6 +119,7 @@ class NextTokenPresenter:
         view = NextView(place=place, position=spot.position if spot else None, trouble=self._trouble)
         if self._workbench.state.phase not in WITH_MODEL:
             return replace(view, trouble=None)
+        view = replace(view, has_draft=bool(self._workbench.dialogue.draft.strip()) and not self._is_live)
         if taken is None:
             if not self._workbench.dialogue.messages and spot is None:
                 return replace(view, doing=Doing.NO_TEXT)
@@ -153,6 +158,7 @@ class NextTokenPresenter:
         was, self._visible = self._visible, visible
         if visible and not was:
             self.thread_changed()
+            self.draft_changed()
             if self._taken is None and self._is_warm:
                 self.look()
             self.chain_changed()
@@ -187,6 +193,15 @@ class NextTokenPresenter:
         if self._visible:
             self.look()
 
+    def look_at_draft(self) -> None:
+        """Look at where the answer would begin if the text in the composer were said; nothing is said."""
+        spot = self._draft_spot()
+        if spot is None or self._is_live:
+            return
+        self._go(spot)
+        if self._visible:
+            self.look()
+
     def stop(self) -> None:
         """Do not wait for the answer any more."""
         self._again = False
@@ -206,6 +221,16 @@ class NextTokenPresenter:
         if end != self._end:
             self._end, self._is_warm = end, False
             self._go(None)
+        self._tell(self.view)
+
+    def draft_changed(self) -> None:
+        """Another text stands in the composer: where its end is looked at, the new one is; without any, the chat's."""
+        if self._visible and self._spot is not None and self._spot.place is Place.DRAFT:
+            spot = self._draft_spot()
+            if spot is None:
+                self.look_at_end()
+            elif spot.prompt != self._spot.prompt:
+                self.look_at_draft()
         self._tell(self.view)
 
     def message_finished(self, message: ThreadMessage) -> None:
@@ -297,11 +322,21 @@ class NextTokenPresenter:
 
         self._workbench.answer_tokens(last.id, then, failed)
 
+    def _draft_spot(self) -> Spot | None:
+        draft = self._workbench.dialogue.draft
+        if not draft.strip():
+            return None
+        said = ChatMessage(Role.USER.value, draft.strip())
+        return Spot(Place.DRAFT, self._prompt_with(self._workbench.dialogue.messages, said))
+
     def _prompt_of(self, messages: tuple[ThreadMessage, ...]) -> Prompt:
         """The question that an answer would be given to now: the thread up to its last question."""
         while messages and messages[-1].role is Role.ASSISTANT:
             messages = messages[:-1]
-        turns = [ChatMessage(each.role.value, each.text) for each in messages if each.text]
+        return self._prompt_with(messages)
+
+    def _prompt_with(self, messages: tuple[ThreadMessage, ...], *more: ChatMessage) -> Prompt:
+        turns = [*(ChatMessage(each.role.value, each.text) for each in messages if each.text), *more]
         system_prompt = self._workbench.dialogue.system_prompt
         if system_prompt.strip():
             turns.insert(0, ChatMessage("system", system_prompt))

@@ -90,6 +90,7 @@ class TokensView:
         can_read: the engine has time for it.
         n_read, n_total: how far reading is; `n_total` 0 while it is not known.
         sums: of what was read; None where that is nothing.
+        warnings: where the probabilities after the chain are not those that the tokens were drawn with.
         place: the selected token, −1 for none.
         rows: what might have stood in its place.
         can_fork: another token can be chosen there.
@@ -103,6 +104,7 @@ class TokensView:
     n_read: int = 0
     n_total: int = 0
     sums: Sums | None = None
+    warnings: tuple[str, ...] = ()
     place: int = -1
     rows: tuple[TokenRow, ...] = ()
     can_fork: bool = False
@@ -140,6 +142,7 @@ class TokensPresenter:
         self._place = -1
         self._branches: tuple[BranchRow, ...] = ()
         self._trouble: Trouble | None = None
+        self._warnings: tuple[str, ...] = ()
         self._reads_next: MessageId | None = None  # the question whose next answer on screen is read too
         self._model = ""
         self._phase: Phase | None = None
@@ -165,6 +168,7 @@ class TokensPresenter:
             n_read=len(self._traces),
             n_total=self._n_total,
             sums=sums_of(self._traces),
+            warnings=self._warnings,
             place=self._place,
             rows=rows_of_trace(trace) if trace is not None else (),
             can_fork=self._part is Part.ANSWER and trace is not None,
@@ -313,6 +317,7 @@ class TokensPresenter:
         self._round += 1
         self._request, self._is_finding, self._is_read = None, False, False
         self._found, self._n_total, self._place, self._trouble = None, 0, -1, None
+        self._warnings = ()
         if self._traces:
             self._traces = []
         self._surface.clear_tokens()
@@ -344,7 +349,7 @@ class TokensPresenter:
 
         def then(scored: Scored) -> None:
             if this == self._round:
-                self._request, self._is_read = None, True
+                self._request, self._is_read, self._warnings = None, True, scored.warnings
                 if is_answer and len(self._traces) == len(found.tokens):  # it was not stopped
                     self._workbench.records.keep_logprob(found.run_id, scored.logprob)
                 self._find_branches()
@@ -365,6 +370,10 @@ class TokensPresenter:
                 chain=found.chain,
                 n_top=N_TOP,
                 with_prompt=not is_answer,
+                seed=found.seed,
+                n_begun=found.n_begun,
+                changes=found.changes,
+                ignore_eos=found.ignore_eos,
             )
         except KnownError as error:
             self._refuse(error.trouble)
