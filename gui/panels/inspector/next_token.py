@@ -39,6 +39,7 @@ from gui.widgets.section import Section
 
 FOLD, STEPS_FOLD, WHAT_IF_FOLD = "inspector.next.folded", "inspector.next.steps.folded", "inspector.next.what_if.folded"
 BUSY_AFTER_MS = 250  # what is over sooner need not be announced
+LIVE_AFTER_MS = 1500  # a prompt that is read sooner goes from one distribution to the next without an empty column
 
 
 def _tr(text: str) -> str:
@@ -112,6 +113,10 @@ class NextTokenSection(Section):
         self.busy.hide()
         self._busy_timer = QTimer(interval=BUSY_AFTER_MS, singleShot=True)
         self._busy_timer.timeout.connect(self._show_busy)
+        self.view: NextView | None = None
+        self._later: NextView | None = None
+        self._later_timer = QTimer(interval=LIVE_AFTER_MS, singleShot=True)
+        self._later_timer.timeout.connect(lambda: self._show(self._later) if self._later is not None else None)
         self.bars = DistributionBars(theme, _tr("The likeliest next tokens"), n_places=N_ROWS)
         self.steps = ChainSteps(theme, _tr("What each stage leaves"))
         self.steps.selected.connect(self.presenter.choose_step)
@@ -160,7 +165,15 @@ class NextTokenSection(Section):
         presenter.thread_changed()
 
     def show_view(self, view: NextView) -> None:
-        """Show this."""
+        """Show this; that an answer is waited for only after a moment: each change of height draws the whole column anew."""
+        if view.doing is Doing.ASKING and view.place is Place.LIVE and view.trouble is None and self.view is not None:
+            self._later = view
+            self._later_timer.start()
+            return
+        self._later_timer.stop()
+        self._show(view)
+
+    def _show(self, view: NextView) -> None:
         self.view = view
         is_shown, has_place = view.doing is Doing.SHOWN, view.doing not in (Doing.NO_MODEL, Doing.NO_TEXT)
         self.place.setText(place_text(view))
@@ -196,6 +209,7 @@ class NextTokenSection(Section):
         return False
 
     def close_section(self) -> None:
+        self._later_timer.stop()
         for unsubscribe in self._subscriptions:
             unsubscribe()
         self.presenter.set_visible(False)

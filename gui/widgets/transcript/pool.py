@@ -28,12 +28,14 @@ class ViewPool:
         return len(self._live) + len(self._spare)
 
     def prepare(self, n_views: int) -> bool:
-        """Make one view more for a message to come, unless there are so many; True when more are missing."""
-        if len(self) < n_views:
-            view = self._make()
-            view.hide()
-            self._spare.insert(0, view)
-        return len(self) < n_views
+        """Make one view more for messages to come, unless `n_views` wait already; True when more are missing."""
+        n_missing = n_views - sum(view.value is None for view in self._spare)
+        if n_missing <= 0 or len(self._spare) >= N_SPARE:
+            return False
+        view = self._make()
+        view.hide()
+        self._spare.insert(0, view)
+        return n_missing > 1
 
     def live(self, message_id: str) -> MessageView | None:
         """The view that is on screen for a message."""

@@ -36,7 +36,7 @@ COLUMN_WIDTH = 740  # pixels of text at most; with the margins it stays within 7
 MARGIN = 22
 GAP = 18  # pixels below a message
 NEAR_END = 2  # pixels
-N_PREPARED = 2  # message widgets made before there are messages: a question and its answer
+N_PREPARED = 2  # message widgets that wait for messages: a question and its answer
 PREPARE_EVERY_MS = 60
 
 
@@ -65,6 +65,8 @@ class Transcript(QAbstractScrollArea):
         self._reader = ReadingPlace(self._rows)
         self._is_placing = False
         self._queue.flushed.connect(self._place_grown)
+        self._prepare_timer = QTimer(self, interval=PREPARE_EVERY_MS)
+        self._prepare_timer.timeout.connect(self._prepare_views)
 
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -85,15 +87,11 @@ class Transcript(QAbstractScrollArea):
     def prepare(self) -> None:
         """Make what the first messages will need, bit by bit: it takes a tenth of a second, which nobody waits for now."""
         threading.Thread(target=self._grammar.prepare, name="markdown-import", daemon=True).start()
-        timer = QTimer(self, interval=PREPARE_EVERY_MS)
+        self._prepare_timer.start()
 
-        def step() -> None:
-            if not self._pool.prepare(N_PREPARED):
-                timer.stop()
-                timer.deleteLater()
-
-        timer.timeout.connect(step)
-        timer.start()
+    def _prepare_views(self) -> None:
+        if not self._pool.prepare(N_PREPARED):
+            self._prepare_timer.stop()
 
     # ---- messages
 
@@ -168,6 +166,7 @@ class Transcript(QAbstractScrollArea):
         if view is not None:
             view.finish(value, is_open=row.is_open)
         self._place()
+        self._prepare_timer.start()
 
     def flush(self) -> None:
         """Show what is waiting now, instead of with the next update."""
