@@ -13,8 +13,8 @@ import pytest
 from engine.base.errors import BugError, KnownError
 from engine.sampling.chain import Chain
 from engine.sampling.stage import Candidates
+from engine.worker.samplers import CHECK_EVERY, SamplerChain, check_logits
 from engine.worker.samplers import Candidates as NativeCandidates
-from engine.worker.samplers import SamplerChain, check_logits
 
 DEFAULT = Chain.default()
 
@@ -65,6 +65,24 @@ def test_logits_that_are_no_numbers_are_told_and_never_drawn_from(small, context
     finally:
         logits_v[:] = before
     assert 0 <= chain_of(DEFAULT).sample(context) < small.n_vocab
+
+
+def _sample_often(chain: Any, context: Any) -> None:
+    for _ in range(CHECK_EVERY):
+        chain.sample(context)
+
+
+@pytest.mark.parametrize("settings", [{}, {"temperature": 0.0}], ids=str)
+def test_logits_that_become_no_numbers_later_are_found_within_some_tokens(small, context, chain_of, settings):
+    logits_v = _logits(context, small.n_vocab)
+    before, chain = logits_v.copy(), chain_of(DEFAULT.with_values(settings))
+    chain.sample(context)
+    logits_v[:] = np.nan
+    try:
+        with pytest.raises(KnownError, match="not usable"):
+            _sample_often(chain, context)
+    finally:
+        logits_v[:] = before
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
