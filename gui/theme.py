@@ -190,6 +190,7 @@ class Theme(QObject):
         self._system_dark = hints.colorScheme() == Qt.ColorScheme.Dark
         self._scale = _system_scale()
         self._mono_family: str | None = None
+        self._fonts: dict[tuple[str, int, QFont.Weight], QFont] = {}  # asking the desktop takes longer than drawing a word
         hints.colorSchemeChanged.connect(self._scheme_changed)
 
     # ---- colours
@@ -250,24 +251,30 @@ class Theme(QObject):
 
     def ui_font(self, size: int = 13, weight: QFont.Weight = QFont.Weight.Normal) -> QFont:
         """The desktop's interface font. `size` in logical pixels at the default desktop font size."""
-        font = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont)
-        font.setPixelSize(self.px(size))
-        font.setWeight(weight)
-        return font
+        font = self._fonts.get(("ui", size, weight))
+        if font is None:
+            font = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont)
+            font.setPixelSize(self.px(size))
+            font.setWeight(weight)
+            self._fonts["ui", size, weight] = font
+        return QFont(font)
 
     def mono_font(self, size: int = 12, weight: QFont.Weight = QFont.Weight.Normal) -> QFont:
         """A font whose letters are all of one width, with tabular figures. `size` as in `ui_font`.
 
         It is the desktop's monospace font, unless that is a name behind which the desktop finds a proportional one.
         """
-        font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
-        if self._mono_family is None:
-            self._mono_family = font.family() if is_monospace(font) else first_monospace(font.family())
-        font.setFamily(self._mono_family)
-        font.setPixelSize(self.px(size))
-        font.setWeight(weight)
-        font.setFeature(QFont.Tag("tnum"), 1)
-        return font
+        font = self._fonts.get(("mono", size, weight))
+        if font is None:
+            font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
+            if self._mono_family is None:
+                self._mono_family = font.family() if is_monospace(font) else first_monospace(font.family())
+            font.setFamily(self._mono_family)
+            font.setPixelSize(self.px(size))
+            font.setWeight(weight)
+            font.setFeature(QFont.Tag("tnum"), 1)
+            self._fonts["mono", size, weight] = font
+        return QFont(font)
 
     # ---- the application
 
@@ -327,6 +334,7 @@ class Theme(QObject):
 
     def _refresh(self) -> None:
         self._mono_family = None  # the desktop's fonts may be others now
+        self._fonts.clear()
         self._scale = _system_scale()
         if self._app is not None:
             self._app.setFont(self.ui_font())

@@ -62,7 +62,7 @@ def sampling_rows() -> Iterator[Row]:
             ours, alone = _default_chain(session), _default_chain(session)
             write, plain = _our_draws(session, control, ours), _plain_draws(session, alone)
             ratios, times = [], []
-            for number in range(21):
+            for number in range(101):
                 # Who goes first changes, so that a drift of the machine's speed favours neither.
                 first, second = (write, plain) if number % 2 else (plain, write)
                 one, other = _timed(first), _timed(second)
