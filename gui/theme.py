@@ -190,7 +190,9 @@ class Theme(QObject):
         self._system_dark = hints.colorScheme() == Qt.ColorScheme.Dark
         self._scale = _system_scale()
         self._mono_family: str | None = None
-        self._fonts: dict[tuple[str, int, QFont.Weight], QFont] = {}  # asking the desktop takes longer than drawing a word
+        self._fonts: dict[
+            tuple[str, int, QFont.Weight], QFont
+        ] = {}  # asking the desktop takes longer than drawing a word
         hints.colorSchemeChanged.connect(self._scheme_changed)
 
     # ---- colours
