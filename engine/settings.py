@@ -84,6 +84,16 @@ SETTINGS = FieldSet(
             step=1,
             unit="minutes",
         ),
+        Field(
+            key="patient_threads",
+            kind=FieldKind.BOOL,
+            default=False,
+            label="The engine's threads sleep while they wait",
+            help=(
+                "Where many other programs want the processor all the time, such as a compiler on every core, the engine is "
+                "several times faster so; otherwise it is up to a tenth slower. From the next load of a model on."
+            ),
+        ),
     )
 )
 

@@ -100,7 +100,7 @@ class Workbench:
         paths: Paths,
         *,
         clock: Clock | None = None,
-        spawn: Callable[[Bus], WorkerClient] = WorkerClient,
+        spawn: Callable[[Bus], WorkerClient] | None = None,
     ) -> None:
         self.paths = paths
         self._clock = clock or SystemClock()
@@ -115,7 +115,7 @@ class Workbench:
         self.measured: Ledger | None = None
         self.library: tuple[LibraryEntry, ...] = ()
         self.missing_folders: tuple[str, ...] = ()
-        self.supervisor = Supervisor(self.bus, self._clock, spawn=spawn, on_state=self._engine_changed)
+        self.supervisor = Supervisor(self.bus, self._clock, spawn=spawn or self._spawn, on_state=self._engine_changed)
         self.lab = Laboratory(self.supervisor, lambda: self.chain)
         self._planner = Planner(self.jobs, lambda: self.supervisor.state)
         self._in_store = StoreLane(paths.database, self.bus, self.jobs, self._clock)
@@ -474,6 +474,9 @@ class Workbench:
         for each in complaints:
             self.bus.post(TroubleShown(Trouble("A setting was not understood", each, "its default is used")))
         self.bus.post(SettingsChanged(self.settings))
+
+    def _spawn(self, bus: Bus) -> WorkerClient:
+        return WorkerClient(bus, is_patient=bool(self.settings["patient_threads"]))
 
     def set_setting(self, key: str, value: object) -> None:
         """Change one setting, now and in the file. Raises `FieldError` for a value that it does not take."""

@@ -16,9 +16,9 @@ import psutil
 from engine.wire.messages import Bench, Benched, BenchPoint
 from engine.worker.session import Session
 
-CONTENDED_BELOW = 0.7
+CONTENDED_BELOW = 0.8
 """Less than this share of the processor time that the threads could use means that others took it. On an idle machine with
-two cores it was 0.83 to 0.86: between two tokens all threads but one sleep. How low it falls beside a busy neighbour was not measured."""
+two cores it was 0.96 to 0.99, and 0.90 to 0.95 where threads sleep while they wait (`patient_threads`)."""
 
 
 class CpuShare:
