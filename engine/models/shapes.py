@@ -30,28 +30,28 @@ SHAPE = FieldSet(
         ),
         Field(
             "layers", FieldKind.INT, MODEL_OWN, "Layers", "Blocks of the model.", "llama.block_count",
-            minimum=0, maximum=MAX_LAYERS, special=((MODEL_OWN, "typical"),),
+            minimum=0, maximum=MAX_LAYERS, soft_maximum=128, step=1, unit="layers", special=((MODEL_OWN, "typical"),),
         ),
         Field(
             "width", FieldKind.INT, MODEL_OWN, "Width", "Numbers of the hidden state of one token.",
-            "llama.embedding_length", minimum=0, maximum=1 << 20, special=((MODEL_OWN, "typical"),),
+            "llama.embedding_length", minimum=0, maximum=1 << 20, soft_maximum=16_384, step=64, special=((MODEL_OWN, "typical"),),
         ),
         Field(
             "heads", FieldKind.INT, MODEL_OWN, "Heads", "Attention heads of a layer; they share the width evenly.",
-            "llama.attention.head_count", minimum=0, maximum=1 << 16, special=((MODEL_OWN, "typical"),),
+            "llama.attention.head_count", minimum=0, maximum=1 << 16, soft_maximum=128, step=1, special=((MODEL_OWN, "typical"),),
         ),
         Field(
             "kv_heads", FieldKind.INT, MODEL_OWN, "Key/value heads",
             "Heads of keys and values, which groups of heads share; the KV cache grows with them.",
-            "llama.attention.head_count_kv", minimum=0, maximum=1 << 16, special=((MODEL_OWN, "typical"),),
+            "llama.attention.head_count_kv", minimum=0, maximum=1 << 16, soft_maximum=32, step=1, special=((MODEL_OWN, "typical"),),
         ),
         Field(
             "ff", FieldKind.INT, MODEL_OWN, "Feed-forward", "Width of the feed-forward part of a layer.",
-            "llama.feed_forward_length", minimum=0, maximum=1 << 22, special=((MODEL_OWN, "typical"),),
+            "llama.feed_forward_length", minimum=0, maximum=1 << 22, soft_maximum=65_536, step=256, special=((MODEL_OWN, "typical"),),
         ),
         Field(
             "vocab", FieldKind.INT, MODEL_OWN, "Vocabulary", "How many tokens the model knows.", "llama.vocab_size",
-            minimum=0, maximum=_MOST, special=((MODEL_OWN, "typical"),), unit="tokens",
+            minimum=0, maximum=_MOST, soft_maximum=262_144, step=256, special=((MODEL_OWN, "typical"),), unit="tokens",
         ),
         Field(
             "type", FieldKind.CHOICE, "Q4_K_M", "Quantization",
