@@ -78,7 +78,7 @@ def fake_hub() -> Iterator[FakeHub]:
     """The two servers, until the end of the `with`."""
     hub = FakeHub()
     servers = [_serve(hub, _HubHandler), _serve(hub, _StoreHandler)]
-    hub.endpoint, hub.store = (f"http://127.0.0.1:{each.server_address[1]}" for each in servers)
+    hub.endpoint, hub.store = (f"http://localhost:{each.server_address[1]}" for each in servers)
     threads = [threading.Thread(target=each.serve_forever, args=(0.02,), daemon=True) for each in servers]
     for thread in threads:
         thread.start()
@@ -105,7 +105,7 @@ class _Server(ThreadingHTTPServer):
 
 
 def _serve(hub: FakeHub, handler: type[BaseHTTPRequestHandler]) -> _Server:
-    server = _Server(("127.0.0.1", 0), handler)
+    server = _Server(("localhost", 0), handler)
     server.hub = hub
     return server
 

@@ -23,7 +23,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
     """A hub that the commands are pointed at."""
     with fake_hub() as served:
         monkeypatch.setenv("HF_ENDPOINT", served.endpoint)
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        monkeypatch.setenv("NO_PROXY", "localhost")
         yield served
 
 

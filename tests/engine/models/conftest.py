@@ -13,6 +13,6 @@ from tests.support.fake_hub import FakeHub, fake_hub
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
     """A hub of its own for each test; a login is there, and no proxy stands between."""
     monkeypatch.setenv("HF_TOKEN", "hf_of_the_test")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("NO_PROXY", "localhost")
     with fake_hub() as served:
         yield served

@@ -26,11 +26,11 @@ FILE = HubAddress("unsloth/Qwen3-4B-GGUF", "Qwen3-4B-Q4_K_M.gguf")
         ("hf:a/b@v1.0/x.gguf", HubAddress("a/b", "x.gguf", "v1.0")),
         ("hf:a/b/Q8_0/x-00001-of-00002.gguf", HubAddress("a/b", "Q8_0/x-00001-of-00002.gguf")),
         ("https://huggingface.co/a/b/blob/refs%2Fpr%2F1/x.gguf", HubAddress("a/b", "x.gguf", "refs/pr/1")),
-        ("http://127.0.0.1:8080/a/b/blob/main/x.gguf", HubAddress("a/b", "x.gguf")),
+        ("http://localhost:8080/a/b/blob/main/x.gguf", HubAddress("a/b", "x.gguf")),
     ],
 )
 def test_what_people_paste_is_understood(text: str, address: HubAddress) -> None:
-    assert hub_address(text, "http://127.0.0.1:8080") == address
+    assert hub_address(text, "http://localhost:8080") == address
 
 
 @pytest.mark.parametrize(

@@ -196,10 +196,10 @@ def test_a_hub_that_does_not_answer_is_given_up(hub: FakeHub) -> None:
 
 
 def test_without_a_network_the_next_step_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("NO_PROXY", "localhost")
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        endpoint = f"http://127.0.0.1:{free.getsockname()[1]}"
+        free.bind(("localhost", 0))
+        endpoint = f"http://localhost:{free.getsockname()[1]}"
     for ask in (Hub(endpoint).look, Hub(endpoint).list_files):
         with pytest.raises(KnownError, match="cannot be reached") as caught:
             ask(FILE)
