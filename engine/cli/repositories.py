@@ -105,6 +105,7 @@ def _document(model: RemoteModel) -> dict[str, Any]:
         "file": model.address.file,
         "size": model.size_bytes,
         "files": model.n_files,
+        "kind": model.kind.value,
         "quantization": model.quant or None,
     }
 

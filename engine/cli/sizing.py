@@ -9,6 +9,7 @@ from typing import Any
 from engine.base.errors import KnownError
 from engine.cli.repositories import safetensors_document, safetensors_lines
 from engine.cli.session import Session, add_fields, given_fields, load_options
+from engine.gguf.card import ModelKind
 from engine.memory.fit import Fits
 from engine.memory.ledger import DeviceLedger, Ledger, Part
 from engine.models.header_files import is_header_file, not_here, source_of
@@ -108,7 +109,9 @@ def _what_to_size(session: Session) -> Path | SafetensorsModel:
     if found.weights is not None:
         return found.weights
     assert found.repository is not None
-    quants = ", ".join(each.quant or each.address.file for each in found.repository.models)
+    quants = ", ".join(
+        each.quant or each.address.file for each in found.repository.models if each.kind is ModelKind.MODEL
+    )
     raise KnownError(
         "The repository holds several models", value=f"{model}: {quants}"[:400], next_step=f"give one: {model}:QUANT"
     )

@@ -64,6 +64,8 @@ class Hub:
     """
 
     def __init__(self, endpoint: str | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
+        # Read by huggingface_hub when it is first imported: the hub need not know which libraries are installed here.
+        os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
         self.endpoint = (endpoint or os.environ.get("HF_ENDPOINT") or DEFAULT_ENDPOINT).rstrip("/")
         self._timeout_s = timeout_s
 
@@ -232,6 +234,9 @@ def _refuse(answer: Response, address: HubAddress, endpoint: str, *, raised: boo
         return
     code = answer.headers.get("X-Error-Code", "")
     match status:
+        case 401 | 403 if answer.history:
+            # The link to the store is signed for some minutes only; the login has nothing to do with it.
+            raise _with_retry("The hub's store did not give out the file", f"{address}, {status}", "try again")
         case 401 | 403 if code == "GatedRepo" or status == 403:
             _raise(
                 "This model is gated: its owner wants to know who downloads it",

@@ -15,6 +15,7 @@ from io import BytesIO
 from pathlib import Path
 
 from engine.base.errors import KnownError
+from engine.gguf.card import ModelKind
 from engine.gguf.cursor import ShortRead
 from engine.gguf.header import GgufError, Header
 from engine.gguf.reader import parse_header
@@ -57,6 +58,14 @@ class RemoteModel:
     size_bytes: int
     n_files: int
     quant: str
+
+    @property
+    def kind(self) -> ModelKind:
+        """What the file is by its name alone: a model, or a projector or importance matrix that lies beside one."""
+        name = self.address.file.rpartition("/")[2].casefold()
+        if name.startswith("mmproj"):
+            return ModelKind.PROJECTOR
+        return ModelKind.IMATRIX if "imatrix" in name else ModelKind.MODEL
 
 
 def remote_models(address: HubAddress, files: tuple[ListedFile, ...]) -> tuple[RemoteModel, ...]:

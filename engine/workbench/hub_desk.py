@@ -13,6 +13,7 @@ from typing import Any
 from engine.base.errors import KnownError, Trouble
 from engine.base.fields import Value
 from engine.base.jobs import JobHandle, Jobs, Task
+from engine.gguf.card import ModelKind
 from engine.models.address import HubAddress, hub_address
 from engine.models.header_files import HeaderFile, Part, folder_of, keep
 from engine.models.hub import Hub
@@ -23,7 +24,7 @@ from engine.models.shapes import shape_of
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """What a repository of the hub holds: its GGUF models, smallest first, and whether it has Safetensors files."""
+    """What a repository of the hub holds: its GGUF files, smallest first, and whether it has Safetensors files."""
 
     address: HubAddress
     models: tuple[RemoteModel, ...]
@@ -102,19 +103,20 @@ class HubDesk:
         if address.file:
             return OnHub(fetch_headers(hub, address, self._cache, stop=task.stop, progress=task.progress))
         repository, files = _repository(hub, address, task)
-        wanted = [each for each in repository.models if each.quant == address.quant.upper()]
-        if address.quant and not wanted and repository.models:
-            there = ", ".join(sorted({each.quant for each in repository.models if each.quant})) or "none named"
+        models = [each for each in repository.models if each.kind is ModelKind.MODEL]
+        wanted = [each for each in models if each.quant == address.quant.upper()]
+        if address.quant and not wanted and models:
+            there = ", ".join(sorted({each.quant for each in models if each.quant})) or "none named"
             raise KnownError(
                 "The repository has no such quantization", value=str(address), next_step=f"choose one of {there}"
             )
-        if not address.quant and len(repository.models) == 1:
-            wanted = list(repository.models)
+        if not address.quant and len(models) == 1:
+            wanted = models
         if wanted:
             one = wanted[0].address
             path = fetch_headers(hub, one, self._cache, stop=task.stop, progress=task.progress)
             return OnHub(path, repository)
-        if repository.models:
+        if models:
             return OnHub(None, repository)
         weights = read_safetensors(hub, address, files, stop=task.stop, progress=task.progress)
         return OnHub(None, repository, weights)

@@ -12,6 +12,7 @@ from pathlib import Path
 from engine.base.errors import Trouble
 from engine.base.fields import Value
 from engine.base.jobs import JobProgress
+from engine.gguf.card import ModelKind
 from engine.models.remote import RemoteModel
 from engine.models.safetensors import SafetensorsModel
 from engine.workbench import Workbench
@@ -84,7 +85,9 @@ class ElsewherePresenter:
 
     def _found(self, found: OnHub) -> None:
         self._job_id = None
-        models = found.repository.models if found.repository is not None else self.state.models
+        models = self.state.models
+        if found.repository is not None:
+            models = tuple(each for each in found.repository.models if each.kind is ModelKind.MODEL)
         self._set(is_busy=False, models=models if len(models) > 1 else (), weights=found.weights)
         if found.path is not None:
             self._choose(found.path)

@@ -73,6 +73,14 @@ def test_a_repository_names_its_models_and_one_of_them_by_quantization(
     assert "choose one of Q4_1, Q8_0" in run(tmp_path, "size", f"hf:{REPO}:Q2_K").stderr
 
 
+def test_a_projector_beside_a_model_is_no_other_model(hub: FakeHub, tmp_path: Path, smollm2: Path) -> None:
+    hub.files[REPO] = {NAME: smollm2, "mmproj-Q4_1.gguf": b"x" * 50, "imatrix.gguf": b"x" * 60}
+    listed = answer(tmp_path, "models", "files", f"hf:{REPO}")
+    assert [each["kind"] for each in listed["models"]] == ["projector", "importance matrix", "model"]
+    for address in (f"hf:{REPO}", f"hf:{REPO}:Q4_1"):
+        assert answer(tmp_path, "models", "show", address)["n_layer"] == 30
+
+
 def test_a_repository_without_gguf_files_gives_estimates(hub: FakeHub, tmp_path: Path) -> None:
     tensors = {f"model.layers.{n}.mlp.up_proj.weight": {"dtype": "BF16", "shape": [512, 256]} for n in range(4)}
     raw = json.dumps(tensors).encode()

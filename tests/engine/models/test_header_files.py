@@ -66,9 +66,11 @@ def test_a_header_alone_is_planned_as_the_whole_file_is(
 def test_the_stand_in_goes_whatever_happens(tmp_path: Path, smollm2: Path) -> None:
     path = kept(tmp_path, smollm2)
     before = set(tmp_path.rglob("*"))
+    read_at = path.stat().st_mtime_ns
     with laid_out(path) as file:
         assert file.name == smollm2.name
     assert not file.exists()
+    assert path.stat().st_mtime_ns == read_at  # plans are remembered for as long as it stays the same
     with pytest.raises(GgufError, match="not there"), laid_out(path) as file:
         read_header(file.with_name("another.gguf"))
     assert set(tmp_path.rglob("*")) == before

@@ -159,7 +159,7 @@ def test_parts_that_are_not_of_one_model_are_refused(hub: FakeHub, tmp_path: Pat
         (RESOLVE, 429, {}, "too many requests", "in some minutes"),
         (RESOLVE, 500, {}, "could not answer", "later"),
         (RESOLVE, 503, {}, "could not answer", "later"),
-        (STORE, 403, {}, "gated", "accept the terms"),
+        (STORE, 403, {}, "store did not give out", "try again"),
         (STORE, 404, {}, "no such file", "models files"),
         (STORE, 416, {}, "does not have this part", "try again"),
         (STORE, 429, {"Retry-After": "5"}, "too many requests", "in 5 s"),
@@ -174,7 +174,7 @@ def test_every_refusal_is_a_sentence_with_a_next_step(
     with pytest.raises(KnownError, match=words) as caught:
         fetch_headers(Hub(hub.endpoint), FILE, tmp_path)
     assert next_words in caught.value.trouble.next_step
-    if status in (429, 500, 503):
+    if status in (429, 500, 503) or (where, status) == (STORE, 403):
         assert caught.value.trouble.remedies[0].kind is RemedyKind.RETRY
     assert list(tmp_path.rglob("*.header")) == []
 
