@@ -20,6 +20,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
 from engine.base.fields import Field, FieldKind, FieldSet, Value  # noqa: E402
+from engine.models.shapes import SHAPE  # noqa: E402
 from engine.sampling.stages import STAGES  # noqa: E402
 from engine.settings import SETTINGS  # noqa: E402
 from engine.wire.load_options import LOAD_OPTIONS  # noqa: E402
@@ -87,6 +88,9 @@ def parameters_page() -> str:
         table(SAMPLE_FIELDS),
         "### Draws",
         table(DRAW_FIELDS),
+        "## A model that is only described",
+        "For `size` and the Memory page; what is left at “typical” is filled in as today's models are built.",
+        table(SHAPE),
     ]
     parts += ["## Settings", table(SETTINGS, with_source=False)]
     return "\n\n".join(parts) + "\n"

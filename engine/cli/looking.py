@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from engine.base.errors import KnownError
+from engine.cli.repositories import files, show_repository
 from engine.cli.session import Session, add_fields, given_fields
-from engine.gguf.card import Card, read_card
+from engine.gguf.card import Card
 from engine.hardware import open_recorder
 from engine.hardware.recorder import Recorder
 from engine.hardware.snapshot import Quantity, Unit
+from engine.models.header_files import card_at, is_header_file, source_of
 from engine.models.library import LibraryEntry, scan
 from engine.models.starter import starter_model
 from engine.runtime.supervisor import Phase
@@ -58,8 +60,12 @@ def hardware(session: Session) -> int:
 
 def add_models(parser: ArgumentParser) -> None:
     """Flags of `models`."""
-    parser.add_argument("what", choices=("list", "scan", "show"), help="list the library, scan a folder, show a model")
-    parser.add_argument("target", nargs="?", help="the folder to scan, or the model to show")
+    parser.add_argument(
+        "what",
+        choices=("list", "scan", "show", "files"),
+        help="list the library, scan a folder, show a model, list the files of a repository on the hub",
+    )
+    parser.add_argument("target", nargs="?", help="the folder, the model (hf:… too), or the repository")
     add_fields(parser, (SETTINGS["model_folders"],))
 
 
@@ -69,10 +75,9 @@ def models(session: Session) -> int:
     if arguments.what == "show":
         if not arguments.target:
             raise KnownError("Which model?", next_step="give a path to a GGUF file, or a name from `models list`")
-        path = session.find_model(arguments.target)
-        card = read_card(path)
-        session.put(card_document(card), (f"{label:<18}{text}" for label, text in card.rows()))
-        return 0
+        return _show(session)
+    if arguments.what == "files":
+        return files(session)
     if arguments.what == "scan":
         if not arguments.target:
             raise KnownError("Which folder?", next_step="give a folder to search for GGUF files")
@@ -88,6 +93,21 @@ def models(session: Session) -> int:
         missing = tuple(each for each in missing if each != str(workbench.paths.models))
     document = {"models": [_entry(each) for each in entries], "missing_folders": list(missing)}
     session.put(document, [*(_entry_line(each) for each in entries), *(f"away: {each}" for each in missing)])
+    return 0
+
+
+def _show(session: Session) -> int:
+    found = session.find_header(session.arguments.target)
+    if not isinstance(found, Path) and found.path is None:
+        return show_repository(session, found)
+    path = found if isinstance(found, Path) else found.path
+    assert path is not None
+    card = card_at(path)
+    document, rows = card_document(card), card.rows()
+    if is_header_file(path):
+        document["path"] = source_of(path)
+        rows = (("On the hub", source_of(path)), *rows)
+    session.put(document, (f"{label:<18}{text}" for label, text in rows))
     return 0
 
 

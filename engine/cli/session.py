@@ -13,13 +13,16 @@ from typing import Any
 
 from engine.base.errors import KnownError, Trouble
 from engine.base.fields import Field, FieldKind, FieldSet, Value
+from engine.base.jobs import JobProgress
 from engine.base.paths import Paths
+from engine.models.address import is_hub_address
 from engine.models.library import scan
 from engine.models.starter import starter_model
 from engine.runtime.supervisor import Phase
 from engine.wire.load_options import LOAD_OPTIONS
 from engine.workbench import Workbench
 from engine.workbench.events import EngineChanged, TroubleShown
+from engine.workbench.hub_desk import OnHub
 
 
 class Session:
@@ -85,6 +88,12 @@ class Session:
 
     def find_model(self, model: str) -> Path:
         """The file that MODEL names: a path, "starter", or the label of a model of the library."""
+        if is_hub_address(model):
+            raise KnownError(
+                "This needs the weights, which are on the hub",
+                value=model,
+                next_step="download the file and give its path (`size` and `models show` take the address as it is)",
+            )
         path = Path(model).expanduser()
         if path.exists() or model.endswith(".gguf") or "/" in model:
             return path
@@ -101,6 +110,30 @@ class Session:
         raise KnownError(
             "There is no such model", value=model, next_step="give a path to a GGUF file, or see `models list`"
         )
+
+    def find_header(self, model: str) -> Path | OnHub:
+        """As `find_model` where no weights are needed: an address on the hub gives what it led to."""
+        if not is_hub_address(model):
+            return self.find_model(model)
+        found = self.ask_hub(lambda then, failed: self.workbench.hub.find(model, then, failed))
+        assert isinstance(found, OnHub)
+        return found
+
+    def ask_hub(self, ask: Callable[[Callable[[Any], None], Callable[[Trouble], None]], int]) -> Any:
+        """Ask the hub and wait; progress goes to stderr."""
+        told = ""
+
+        def report(event: JobProgress) -> None:
+            nonlocal told
+            if event.text and event.text != told:
+                told = event.text
+                self.note(told)
+
+        forget = self.workbench.subscribe(JobProgress, report)
+        try:
+            return self.answer(lambda then, failed: (ask(then, failed), None)[1])
+        finally:
+            forget()
 
     # ---- printing ---------------------------------------------------------------------------------------------
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
 from engine.base.errors import KnownError
-from engine.cli.session import Session, add_fields, load_options
+from engine.cli.repositories import safetensors_document, safetensors_lines
+from engine.cli.session import Session, add_fields, given_fields, load_options
+from engine.gguf.card import ModelKind
 from engine.memory.fit import Fits
 from engine.memory.ledger import DeviceLedger, Ledger, Part
+from engine.models.header_files import is_header_file, not_here, source_of
+from engine.models.safetensors import SafetensorsModel
+from engine.models.shapes import SHAPE
 from engine.wire.load_options import LOAD_OPTIONS
 from engine.wire.messages import Bench, Benched, BenchPoint, BenchProgress
 from engine.workbench.events import Estimate
@@ -16,6 +22,13 @@ from engine.workbench.events import Estimate
 
 def add_size(parser: ArgumentParser) -> None:
     """Flags of `size`."""
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        nargs="?",
+        help='a GGUF file, "starter", a name from `models list`, or hf:OWNER/REPO/FILE.gguf',
+    )
+    add_fields(parser.add_argument_group("a model that is only described (instead of MODEL)"), SHAPE)
     parser.add_argument("--method", choices=("dry-run",), default="dry-run", help="how to find out: ask the engine")
     parser.add_argument("--verify", action="store_true", help="load it for real too, and print what it took")
     add_fields(parser, LOAD_OPTIONS)
@@ -23,7 +36,12 @@ def add_size(parser: ArgumentParser) -> None:
 
 def size(session: Session) -> int:
     """What a load would take; 1 when it does not fit."""
-    path, options = session.find_model(session.arguments.model), load_options(session)
+    path = _what_to_size(session)
+    if not isinstance(path, Path):
+        return _estimated(session, path)
+    options = load_options(session)
+    if session.arguments.verify and is_header_file(path):
+        raise KnownError.of(not_here(path))
     estimate: Estimate = session.answer(
         lambda then, failed: session.workbench.estimate(path, options, then, failed, with_limit=True)
     )
@@ -38,7 +56,7 @@ def size(session: Session) -> int:
     )
     document: dict[str, Any] = {
         "model": {
-            "path": str(path),
+            "path": source_of(path) or (None if is_header_file(path) else str(path)),
             "name": facts.name,
             "architecture": facts.architecture,
             "n_params": facts.n_params,
@@ -49,6 +67,7 @@ def size(session: Session) -> int:
         },
         "settings": {**LOAD_OPTIONS.checked(options), "n_ctx": ledger.n_ctx},
         "method": "dry-run",
+        "is_here": not is_header_file(path),
         "devices": [_device(each) for each in ledger.devices],
         "total": ledger.sum_bytes,
         "resident": resident,
@@ -65,6 +84,44 @@ def size(session: Session) -> int:
         }
     session.put(document, _size_lines(estimate, measured))
     return 1 if estimate.verdict.fits is Fits.NO else 0
+
+
+def _what_to_size(session: Session) -> Path | SafetensorsModel:
+    """The file or header file that the command line names or describes; else what a repository holds instead."""
+    model, shape = session.arguments.model, given_fields(session.arguments, SHAPE)
+    if model and shape:
+        raise KnownError(
+            "Give a model or describe one, not both",
+            value=f"{model}, {', '.join(SHAPE[key].flag for key in shape)}",
+            next_step="leave out one of them",
+        )
+    if shape:
+        path = session.answer(lambda then, failed: (session.workbench.hub.describe(shape, then, failed), None)[1])
+        assert isinstance(path, Path)
+        return path
+    if not model:
+        raise KnownError("Which model?", next_step="give a GGUF file, hf:OWNER/REPO/FILE.gguf, or --params 8B")
+    found = session.find_header(model)
+    if isinstance(found, Path):
+        return found
+    if found.path is not None:
+        return found.path
+    if found.weights is not None:
+        return found.weights
+    assert found.repository is not None
+    quants = ", ".join(
+        each.quant or each.address.file for each in found.repository.models if each.kind is ModelKind.MODEL
+    )
+    raise KnownError(
+        "The repository holds several models", value=f"{model}: {quants}"[:400], next_step=f"give one: {model}:QUANT"
+    )
+
+
+def _estimated(session: Session, weights: SafetensorsModel) -> int:
+    """What each quantization of a repository without GGUF files would take."""
+    document = {"model": safetensors_document(weights), "method": "estimate"}
+    session.put(document, safetensors_lines(weights))
+    return 0
 
 
 def add_bench(parser: ArgumentParser) -> None:

@@ -31,12 +31,30 @@ class ModelKind(enum.Enum):
     """What a GGUF file is. Only MODEL can be loaded by itself."""
 
     MODEL = "model"
-    ADAPTER = "adapter"
+    ADAPTER = "LoRA adapter"
     PROJECTOR = "projector"
     IMATRIX = "importance matrix"
+    CONTROL_VECTOR = "control vector"
     VOCAB_ONLY = "vocabulary only"
+    METADATA_ONLY = "metadata only"
     OTHER_SHARD = "later part of a split model"
     UNKNOWN = "not a language model"
+
+    @property
+    def refusal(self) -> tuple[str, str] | None:
+        """What such a file is instead of a model, and the next step; None where it is one, or a part of one."""
+        return _REFUSALS.get(self)
+
+
+_REFUSALS = {
+    ModelKind.ADAPTER: ("This file is a LoRA adapter, not a model", "load the model that it was made for"),
+    ModelKind.CONTROL_VECTOR: ("This file is a control vector, not a model", "load the model that it was made for"),
+    ModelKind.PROJECTOR: ("This file is a projector for images, not a model", "load the model that it belongs to"),
+    ModelKind.IMATRIX: ("This file is an importance matrix for quantizing, not a model", "load a model"),
+    ModelKind.VOCAB_ONLY: ("This file holds only a vocabulary, no weights", "load the model's full file"),
+    ModelKind.METADATA_ONLY: ("This file holds only metadata, no weights", "load the model's full file"),
+    ModelKind.UNKNOWN: ("This GGUF file holds no language model", "choose the .gguf file of a model"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +209,9 @@ def kind_of(header: Header, *, whole_model: bool = False) -> ModelKind:
         return ModelKind.OTHER_SHARD
     stated = header.text("general.type")
     arch = header.architecture
-    if stated == "adapter" or (arch == "controlvector"):
+    if arch == "controlvector":
+        return ModelKind.CONTROL_VECTOR
+    if stated == "adapter":
         return ModelKind.ADAPTER
     if stated in ("mmproj", "clip-vision") or arch == "clip":
         return ModelKind.PROJECTOR
@@ -201,8 +221,9 @@ def kind_of(header: Header, *, whole_model: bool = False) -> ModelKind:
         return ModelKind.UNKNOWN
     is_split = (header.whole("split.count") or 0) > 1
     if not header.tensors and not whole_model and not is_split:
-        has_tokens = header.length("tokenizer.ggml.tokens") is not None
-        return ModelKind.VOCAB_ONLY if has_tokens else ModelKind.UNKNOWN
+        if header.length("tokenizer.ggml.tokens") is not None:
+            return ModelKind.VOCAB_ONLY
+        return ModelKind.METADATA_ONLY if f"{arch}.block_count" in header.metadata else ModelKind.UNKNOWN
     return ModelKind.MODEL
 
 

@@ -22,6 +22,18 @@ _U32 = struct.Struct("<I")
 _U64 = struct.Struct("<Q")
 
 
+class ShortRead(GgufError):
+    """The file gave fewer bytes than its size says: it became shorter, or only its beginning is here (`n_needed`)."""
+
+    def __init__(self, what: str, n_needed: int, n_found: int, file_size: int) -> None:
+        super().__init__(
+            f"The file became shorter while {what} was read",
+            value=f"byte {n_found:,} of {file_size:,}",
+            next_step="wait until the download has ended, then open the file again",
+        )
+        self.n_needed = n_needed
+
+
 class Cursor:
     """Reads little-endian values one after the other; `what` of each method names the value in an error."""
 
@@ -124,9 +136,5 @@ class Cursor:
         self._window = self._file.read(min(max(n_bytes, WINDOW_BYTES), self.n_left))
         self._window_start = self.offset
         if len(self._window) < n_bytes:
-            raise GgufError(
-                f"The file became shorter while {what} was read",
-                value=f"byte {self.offset + len(self._window):,} of {self.file_size:,}",
-                next_step="wait until the download has ended, then open the file again",
-            )
+            raise ShortRead(what, self.offset + n_bytes, self.offset + len(self._window), self.file_size)
         return 0

@@ -57,6 +57,12 @@ def open_file(path: Path) -> BinaryIO:
 
 def not_gguf(start: bytes) -> GgufError:
     """The error of a file whose first bytes are `start` and not GGUF's magic."""
+    if start[8:10] == b'{"':  # a length of eight bytes, then JSON
+        return GgufError(
+            "This is not a GGUF file: it is a Safetensors file",
+            value=f"starts with {start[:8]!r}",
+            next_step="choose a GGUF version of this model, or convert it with llama.cpp's convert_hf_to_gguf.py",
+        )
     for signature, meaning, next_step in _SIGNATURES:
         if start.startswith(signature):
             return GgufError(

@@ -15,6 +15,7 @@ import sys
 from math import prod
 from pathlib import Path
 from types import MappingProxyType
+from typing import BinaryIO
 
 from engine.gguf.cursor import DOWNLOAD_AGAIN, Cursor
 from engine.gguf.header import GgufError, Header, MetaValue, SkippedArray, SkippedText, TensorInfo
@@ -36,6 +37,7 @@ __all__ = [
     "SkippedArray",
     "SkippedText",
     "TensorInfo",
+    "parse_header",
     "read_header",
     "read_strings",
 ]
@@ -74,6 +76,14 @@ def read_header(path: Path) -> Header:
     """
     with open_file(path) as file:
         return _Parser(Cursor(file, os.fstat(file.fileno()).st_size)).header()
+
+
+def parse_header(file: BinaryIO, file_size: int) -> Header:
+    """The header of a file of `file_size` bytes of which `file` holds the beginning.
+
+    Errors: `ShortRead` when more of it is needed; `GgufError` as `read_header`.
+    """
+    return _Parser(Cursor(file, file_size)).header()
 
 
 def read_strings(path: Path, key: str) -> tuple[str, ...]:

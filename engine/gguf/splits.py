@@ -51,9 +51,14 @@ def read_model(path: Path) -> tuple[Header, ...]:
         )
     _refuse_missing(paths)
     headers = tuple(header if part == path else read_header(part) for part in paths)
-    _check_numbers(paths, headers, count)
-    _check_tensors(headers)
+    check_parts(paths, headers)
     return headers
+
+
+def check_parts(paths: tuple[Path, ...], headers: tuple[Header, ...]) -> None:
+    """Whether these headers are those of all parts of one model, first part first. Errors: `GgufError`."""
+    _check_numbers(paths, headers, len(paths))
+    _check_tensors(headers)
 
 
 def model_weights_bytes(headers: Iterable[Header]) -> int:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.base.errors import Trouble
-from engine.gguf.card import Card, ModelKind, read_card
+from engine.gguf.card import Card, ModelKind
 from engine.gguf.header import GgufError
+from engine.models.header_files import card_at
 from engine.models.labels import model_label
 
 MAX_DEPTH = 6
@@ -49,7 +50,7 @@ class LibraryEntry:
 def entry_of(path: Path, origin: str) -> LibraryEntry:
     """Read one file's header."""
     try:
-        return LibraryEntry(path, read_card(path), None, origin)
+        return LibraryEntry(path, card_at(path), None, origin)
     except GgufError as error:
         return LibraryEntry(path, None, error.trouble, origin)
 

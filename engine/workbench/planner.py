@@ -10,12 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from engine.base.errors import KnownError, Remedy, RemedyKind, Trouble
 from engine.base.fields import Value
 from engine.base.jobs import JobHandle, Jobs, Task
 from engine.hardware.ram import ram_now
 from engine.memory.fit import Verdict, judge, largest_n_ctx
 from engine.memory.ledger import Ledger, ledger_of
+from engine.models.header_files import laid_out
 from engine.models.labels import model_label
 from engine.runtime.dry_run import plan_load
 from engine.runtime.supervisor import EngineState
@@ -158,7 +161,10 @@ class Planner:
         stamps = (_stamp(path), _stamp(Path(str(options.get("model_draft", "")))))
         key = (str(path), stamps, tuple(sorted((key, str(value)) for key, value in options.items())))
         if key not in self._plans:
-            self._plans[key] = plan_load(str(path), options, stop=task.stop)[0]
+            with laid_out(path) as file:
+                found = plan_load(str(file), options, stop=task.stop)[0]
+            # The stand-in of a model that is not here is gone by now; the model is known by its header's path.
+            self._plans[key] = found if file == path else replace(found, facts=replace(found.facts, path=str(path)))
         return self._plans[key]
 
     def _curve_line(

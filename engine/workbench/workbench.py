@@ -23,6 +23,7 @@ from engine.base.paths import Paths
 from engine.hardware import open_recorder
 from engine.memory.fit import Fits, judge
 from engine.memory.ledger import Ledger
+from engine.models.header_files import is_header_file, not_here
 from engine.models.labels import model_label
 from engine.models.starter import starter_model
 from engine.runtime.client import WorkerClient
@@ -58,6 +59,7 @@ from engine.workbench.events import (
     SettingsChanged,
     TroubleShown,
 )
+from engine.workbench.hub_desk import HubDesk
 from engine.workbench.laboratory import Laboratory
 from engine.workbench.planner import Planner, too_big
 from engine.workbench.presets import OwnPresets
@@ -87,6 +89,7 @@ class Workbench:
         dialogue: the conversation that is open.
         lab: the decoding laboratory.
         records: stored answers: their tokens, the tree of their forks, replay, two of them side by side.
+        hub: models that are not here: headers from the hub, and models that are only described.
         chains: whose sampler chain holds, and where it is kept.
         presets: the user's own presets.
         load_options, run_options: what the next answer and the next load will use.
@@ -118,6 +121,7 @@ class Workbench:
         self.supervisor = Supervisor(self.bus, self._clock, spawn=spawn or self._spawn, on_state=self._engine_changed)
         self.lab = Laboratory(self.supervisor, lambda: self.chain)
         self._planner = Planner(self.jobs, lambda: self.supervisor.state)
+        self.hub = HubDesk(self.jobs, paths.cache)
         self._in_store = StoreLane(paths.database, self.bus, self.jobs, self._clock)
         self.dialogue = Dialogue(self.bus, self.supervisor, self._in_store, self._clock)
         self.records = Records(self.bus, self.supervisor, self._in_store)
@@ -177,6 +181,7 @@ class Workbench:
             if job is not None:
                 job.cancel()
         self._planner.close()
+        self.hub.cancel()
         self.supervisor.close()
         if self.recorder is not None:
             self.recorder.close()
@@ -205,6 +210,9 @@ class Workbench:
         What comes: `EngineChanged` all the way, `MemoryChanged` with the prediction and then the measurement,
         `TroubleShown` when it does not fit or cannot be loaded.
         """
+        if is_header_file(path):
+            self.bus.post(TroubleShown(not_here(path)))
+            return
         self._drop_plan()
         wanted = LOAD_OPTIONS.checked(options if options is not None else self.load_options)
         self._opening = (path, wanted)

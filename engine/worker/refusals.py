@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.base.errors import KnownError, Remedy, RemedyKind
 from engine.base.fields import Value
-from engine.gguf.card import Card, ModelKind
+from engine.gguf.card import Card
 
 
 def load_trouble(path: Path, log_tail: str) -> KnownError:
@@ -77,14 +77,8 @@ def context_trouble(options: Mapping[str, Value], log_tail: str) -> KnownError:
 
 def refuse_other_kinds(card: Card, path: Path) -> None:
     """Raise `KnownError` for GGUF files that hold something else than a model to talk to."""
-    reasons = {
-        ModelKind.ADAPTER: ("This file is a LoRA adapter, not a model", "load the model that it was made for"),
-        ModelKind.PROJECTOR: ("This file is a projector for images, not a model", "load the model that it belongs to"),
-        ModelKind.IMATRIX: ("This file is an importance matrix, not a model", "load a model"),
-        ModelKind.VOCAB_ONLY: ("This file holds only a vocabulary, no weights", "load the model's full file"),
-    }
-    if card.kind in reasons:
-        what, next_step = reasons[card.kind]
+    if card.kind.refusal is not None:
+        what, next_step = card.kind.refusal
         raise KnownError(
             what,
             value=path.name,

@@ -13,6 +13,7 @@ from typing import get_args
 import engine
 from engine.base.errors import RemedyKind
 from engine.base.fields import Field, FieldSet
+from engine.models.shapes import SHAPE
 from engine.sampling.stages import STAGES
 from engine.settings import SETTINGS
 from engine.wire import messages
@@ -55,7 +56,7 @@ def test_no_two_messages_have_the_same_tag() -> None:
 
 
 def test_every_set_of_fields_is_known_to_this_test() -> None:
-    known = {id(each) for each in (SETTINGS, LOAD_OPTIONS, RUN_OPTIONS, *(stage.fields for stage in STAGES))}
+    known = {id(each) for each in (SETTINGS, LOAD_OPTIONS, RUN_OPTIONS, SHAPE, *(stage.fields for stage in STAGES))}
     strangers = [place for place, fields in every_field_set() if id(fields) not in known]
     assert strangers == []
 

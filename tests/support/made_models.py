@@ -65,6 +65,37 @@ def random_llama(
     return _write(path, {**sizes, **tokens}, texts, like, _random(shapes, seed))
 
 
+def layered_llama(path: Path, n_layer: int, n_embd: int, n_head: int, n_head_kv: int, n_ff: int) -> Path:
+    """A llama of several layers with random F32 weights and without a tokenizer: for a quantizer."""
+    n_vocab, kv = 256, n_embd // n_head * n_head_kv
+    metadata: dict[str, MetaValue] = {
+        "general.architecture": "llama",
+        "llama.block_count": n_layer,
+        "llama.context_length": 512,
+        "llama.embedding_length": n_embd,
+        "llama.feed_forward_length": n_ff,
+        "llama.attention.head_count": n_head,
+        "llama.attention.head_count_kv": n_head_kv,
+        "llama.rope.dimension_count": n_embd // n_head,
+        "llama.attention.layer_norm_rms_epsilon": 1e-5,
+        "llama.vocab_size": n_vocab,
+        "tokenizer.ggml.model": "no_vocab",
+    }
+    shapes = {
+        "token_embd.weight": (n_embd, n_vocab),
+        "output_norm.weight": (n_embd,),
+        "output.weight": (n_embd, n_vocab),
+    }
+    for layer in range(n_layer):
+        block = f"blk.{layer}."
+        shapes |= {f"{block}{name}_norm.weight": (n_embd,) for name in ("attn", "ffn")}
+        shapes |= {f"{block}attn_{name}.weight": (n_embd, n_embd) for name in ("q", "output")}
+        shapes |= {f"{block}attn_{name}.weight": (n_embd, kv) for name in ("k", "v")}
+        shapes |= {f"{block}ffn_{name}.weight": (n_embd, n_ff) for name in ("gate", "up")}
+        shapes |= {f"{block}ffn_down.weight": (n_ff, n_embd)}
+    return _write(path, metadata, (), path, _random(shapes, 1))
+
+
 def random_mamba(path: Path, like: Path, *, n_embd: int = 32, seed: int = 1) -> Path:
     """A Mamba of one layer with random weights and the tokenizer of `like`: its state cannot go back."""
     n_inner, n_state, n_rank = 2 * n_embd, 16, 2

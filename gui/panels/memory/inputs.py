@@ -9,10 +9,12 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from engine.base.fields import Value
+from engine.models.header_files import is_header_file
 from engine.wire.load_options import LOAD_OPTIONS
 from gui.forms import Form
 from gui.model_name import spoken_name
 from gui.panels.memory import words
+from gui.panels.memory.elsewhere import ElsewhereFold
 from gui.panels.memory.values import KV_TYPE, MAIN_FIELDS, MORE_FIELDS, SHORTEST_N_CTX, Choice, Page
 from gui.theme import Theme, set_kind
 from gui.widgets.busy import Busy
@@ -56,6 +58,7 @@ class InputsColumn(QFrame):
         self.open_button.setStyleSheet(FLUSH)
         self.open_button.setAccessibleName(self.tr("Open a model file"))
         self.open_button.clicked.connect(self.open_wanted)
+        self.elsewhere = ElsewhereFold(theme)
         self.facts = QLabel()
         set_kind(self.facts, "caption")
         self.facts.setWordWrap(True)
@@ -100,7 +103,11 @@ class InputsColumn(QFrame):
         if card is not None and card.n_layer is not None:
             self.form.set_soft_range("n_gpu_layers", -1, card.n_layer + 1)
         self.form.set_values({**options, KV_TYPE.key: _kv_type(options)})
-        others = [(spoken_name(each.label), str(each.path)) for each in page.choices if each.path != page.path]
+        others = [
+            (spoken_name(each.label), str(each.path))
+            for each in page.choices
+            if each.path != page.path and not is_header_file(each.path)
+        ]
         self.more.set_files("model_draft", others)
         self.more.set_values(options)
         self.more.set_note("model_draft", *words.draft_note(options))
@@ -121,7 +128,9 @@ class InputsColumn(QFrame):
             self.busy.set_progress(
                 page.load_fraction if is_begun else None, text if is_begun else self.tr("Preparing to load")
             )
-        self.load_button.setEnabled(page.path is not None and not loading and not page.is_loaded)
+        is_away = page.path is not None and is_header_file(page.path)
+        self.load_button.setEnabled(page.path is not None and not is_away and not loading and not page.is_loaded)
+        self.load_button.setToolTip(self.tr("Only this model's header is here: download it first") if is_away else "")
         self.load_button.setText(self.tr("Loaded with these") if page.is_loaded else self.tr("Load with these"))
         self.fit_button.setEnabled(page.limit is not None)
 
@@ -130,6 +139,8 @@ class InputsColumn(QFrame):
         self.models.clear()
         for each in choices:
             name = spoken_name(each.label)
+            if is_header_file(each.path):
+                name = self.tr("{label}, not here").format(label=name)
             self.models.addItem(self.tr("{label}, loaded").format(label=name) if each.is_loaded else name)
             self.models.setItemData(self.models.count() - 1, str(each.path), Qt.ItemDataRole.ToolTipRole)
         paths = [each.path for each in choices]
@@ -188,6 +199,7 @@ class InputsColumn(QFrame):
         column.addLayout(head)
         column.addWidget(self.models)
         column.addWidget(self.facts)
+        column.addWidget(self.elsewhere)
         column.addSpacing(Theme.SPACE[1])
         column.addWidget(self.form)
         column.addLayout(gpu)

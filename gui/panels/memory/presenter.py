@@ -16,6 +16,7 @@ from engine.base.errors import KnownError, Remedy, RemedyKind, Trouble
 from engine.base.fields import Value
 from engine.memory.fit import N_CTX_STEP, judge
 from engine.memory.ledger import Ledger
+from engine.models.header_files import is_header_file
 from engine.models.labels import model_label
 from engine.models.library import LibraryEntry
 from engine.runtime.supervisor import Phase
@@ -357,7 +358,8 @@ class MemoryPresenter:
         facts = self._workbench.state.facts
         loaded = Path(facts.path) if facts is not None else None
         paths = [each.path for each in self._workbench.library if each.is_model]
-        for extra in (loaded, self.page.path):
+        away = [each for each in self._opened if is_header_file(each)]
+        for extra in (loaded, self.page.path, *away):
             if extra is not None and extra not in paths:
                 paths.append(extra)
         return tuple(Choice(each, model_label(each), each == loaded) for each in paths)

@@ -17,6 +17,7 @@ from gui.model_file import ask_for_model
 from gui.notices import NoticeCard, Severity
 from gui.page import PanelContext
 from gui.panels.memory.answer import AnswerPane
+from gui.panels.memory.elsewhere_presenter import ElsewherePresenter
 from gui.panels.memory.inputs import InputsColumn
 from gui.panels.memory.presenter import MemoryPresenter
 from gui.panels.memory.values import Page
@@ -50,6 +51,7 @@ class MemoryView(QWidget):
         )
         self._lay_out()
         self.presenter = MemoryPresenter(context.workbench, self)
+        self.elsewhere = ElsewherePresenter(context.workbench, self.inputs.elsewhere.show_state, self.presenter.choose)
         self._soon.timeout.connect(self.presenter.plan)
         self._connect()
         self.presenter.start()
@@ -86,6 +88,7 @@ class MemoryView(QWidget):
 
     def close_panel(self) -> None:
         self._soon.stop()
+        self.elsewhere.close()
         self.presenter.close()
 
     def open_file(self) -> None:
@@ -121,6 +124,10 @@ class MemoryView(QWidget):
         inputs.load_wanted.connect(lambda: presenter.load())
         inputs.fit_wanted.connect(presenter.best_fit)
         inputs.cancel_wanted.connect(presenter.cancel_load)
+        inputs.elsewhere.find_wanted.connect(self.elsewhere.find)
+        inputs.elsewhere.model_wanted.connect(self.elsewhere.choose_model)
+        inputs.elsewhere.shape_wanted.connect(self.elsewhere.describe)
+        inputs.elsewhere.cancel_wanted.connect(self.elsewhere.cancel)
         inputs.hardware_wanted.connect(lambda: self._context.go("hardware"))
         self.answer.remedy_chosen.connect(presenter.remedy)
         self.empty.first_step.connect(self.open_file)

@@ -11,9 +11,11 @@ from PySide6.QtCore import QCoreApplication
 
 from engine.base.errors import Remedy
 from engine.base.fields import Value
-from engine.gguf.card import Card
+from engine.gguf.card import Card, size_label
 from engine.memory.fit import Fits, Verdict
 from engine.memory.ledger import RAM, DeviceLedger, Ledger, Part
+from engine.models.remote import RemoteModel
+from engine.models.safetensors import SafetensorsModel
 from engine.wire.messages import DeviceInfo, DeviceKind
 from gui.panels.memory.advice import Advice, AdviceKind
 from gui.panels.memory.values import Answer
@@ -75,6 +77,24 @@ def facts_text(card: Card) -> str:
         parts.append(_tr("trained on {n}").format(n=count_text(card.n_ctx_train)))
     parts.append(_tr("{size} file").format(size=bytes_text(card.size_bytes)))
     return DOT.join(parts)
+
+
+def remote_text(model: RemoteModel) -> str:
+    """A model of a repository on the hub on one line: quantization, size, parts."""
+    name = model.quant or model.address.file
+    parts = _tr(", {n} files").format(n=model.n_files) if model.n_files > 1 else ""
+    return f"{name}{DOT}{bytes_text(model.size_bytes)}{parts}"
+
+
+def weights_text(weights: SafetensorsModel) -> str:
+    """A repository without GGUF files: its parameters, and what some quantizations would take."""
+    if not weights.estimates:
+        return _tr("No GGUF file here, and the weights are packed, so nothing can be said of a quantization.")
+    size = _tr("No GGUF file here. {n} parameters; as GGUF the weights alone would take about:").format(
+        n=size_label(weights.n_params)
+    )
+    shown = [each for each in weights.estimates if each.label in ("F16", "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q3_K_M")]
+    return "\n".join([size, *(f"{each.label}{DOT}~ {bytes_text(each.size_bytes)}" for each in shown)])
 
 
 def verdict_word(fits: Fits) -> str:

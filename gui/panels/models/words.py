@@ -83,7 +83,9 @@ def kind_text(kind: ModelKind) -> str:
         ModelKind.ADAPTER: _tr("adapter (LoRA)"),
         ModelKind.PROJECTOR: _tr("projector for images or sound"),
         ModelKind.IMATRIX: _tr("importance matrix"),
+        ModelKind.CONTROL_VECTOR: _tr("control vector"),
         ModelKind.VOCAB_ONLY: _tr("vocabulary only"),
+        ModelKind.METADATA_ONLY: _tr("metadata only"),
         ModelKind.OTHER_SHARD: _tr("later part of a split model"),
         ModelKind.UNKNOWN: _tr("not a language model"),
     }[kind]
@@ -97,6 +99,10 @@ def kind_explained(kind: ModelKind) -> str:
         ModelKind.PROJECTOR: _tr("A projector turns images or sound into what a model reads. It belongs to a model."),
         ModelKind.IMATRIX: _tr("Statistics that a quantizer uses to decide which weights to keep precise."),
         ModelKind.VOCAB_ONLY: _tr("A tokenizer without weights: it can take text apart, and cannot write."),
+        ModelKind.CONTROL_VECTOR: _tr(
+            "Directions that are added to a model's state. It needs that model and is no model."
+        ),
+        ModelKind.METADATA_ONLY: _tr("A model's description without weights and without a vocabulary."),
         ModelKind.OTHER_SHARD: _tr("One of the later parts of a split model. Open its first part."),
         ModelKind.UNKNOWN: _tr("A GGUF file that names no architecture, so the engine cannot run it."),
     }[kind]

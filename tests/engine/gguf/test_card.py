@@ -178,13 +178,14 @@ def stated(kind: str) -> Entry:
         (model_entries(), WEIGHTS, ModelKind.MODEL),
         ([*model_entries(), stated("model"), TOKENS], WEIGHTS, ModelKind.MODEL),
         ([*model_entries(), stated("adapter")], WEIGHTS, ModelKind.ADAPTER),
-        (model_entries("controlvector"), WEIGHTS, ModelKind.ADAPTER),
+        (model_entries("controlvector"), WEIGHTS, ModelKind.CONTROL_VECTOR),
         ([*model_entries("clip"), stated("mmproj")], WEIGHTS, ModelKind.PROJECTOR),
         (model_entries("clip"), WEIGHTS, ModelKind.PROJECTOR),
         ([stated("imatrix")], WEIGHTS, ModelKind.IMATRIX),
         ([entry("imatrix.chunk_count", U32, 100)], WEIGHTS, ModelKind.IMATRIX),
         ([*model_entries(), TOKENS], (), ModelKind.VOCAB_ONLY),
-        (model_entries(), (), ModelKind.UNKNOWN),
+        ([*model_entries(), entry("llama.block_count", U32, 1)], (), ModelKind.METADATA_ONLY),
+        ([entry("general.architecture", STRING, "llama")], (), ModelKind.UNKNOWN),
         ([], WEIGHTS, ModelKind.UNKNOWN),
         (
             [entry("split.no", ValueType.UINT16, 1), entry("split.count", ValueType.UINT16, 2)],
@@ -199,6 +200,13 @@ def test_a_file_is_known_for_what_it_is(
 ) -> None:
     path = written(tmp_path, entries, tensors)
     assert card_of(read_header(path), path).kind is kind
+
+
+def test_every_kind_that_is_no_model_says_so_in_a_sentence_of_its_own() -> None:
+    refusals = [each.refusal for each in ModelKind if each not in (ModelKind.MODEL, ModelKind.OTHER_SHARD)]
+    assert ModelKind.MODEL.refusal is None
+    assert all(each is not None and each[0].startswith("This") and each[1] for each in refusals)
+    assert len(set(refusals)) == len(refusals)
 
 
 @pytest.mark.parametrize(

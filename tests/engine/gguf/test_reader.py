@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import struct
 import tracemalloc
 from pathlib import Path
 
@@ -10,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.gguf.reader import GgufError, SkippedArray, SkippedText, TensorInfo, read_header, read_strings
+from engine.gguf.cursor import ShortRead
+from engine.gguf.reader import GgufError, SkippedArray, SkippedText, TensorInfo, parse_header, read_header, read_strings
 from engine.gguf.types import TensorType, ValueType, tensor_bytes
 from tests.support.gguf_writer import Entry, Tensor, array, entry, gguf
 from tests.support.native_gguf import NativeGguf
@@ -294,3 +297,24 @@ def test_what_is_written_is_read(
     ]
     assert all(isinstance(tensor, TensorInfo) for tensor in header.tensors)
     assert NativeGguf().accepts(raw)
+
+
+def test_the_beginning_of_a_file_is_enough_or_says_that_it_is_not() -> None:
+    entries = [
+        entry("general.architecture", ValueType.STRING, "llama"),
+        array("tokenizer.ggml.tokens", ValueType.STRING, [f"token {number}" for number in range(1100)]),
+        array("llama.numbers", ValueType.UINT32, list(range(70_000))),
+    ]
+    raw = gguf(entries, [Tensor(b"a", (64, 4)), Tensor(b"b", (32,))])
+    whole = parse_header(io.BytesIO(raw), len(raw))
+    table = raw.rindex(b"a" + struct.pack("<I", 2))  # the first tensor's name; everything before it can be missing
+    for n_bytes in (*range(0, 200), *range(200, table, 997), *range(table, whole.data_offset - 31)):
+        with pytest.raises(ShortRead) as caught:
+            parse_header(io.BytesIO(raw[:n_bytes]), len(raw))
+        assert n_bytes < caught.value.n_needed <= whole.data_offset
+    assert parse_header(io.BytesIO(raw[: whole.data_offset]), len(raw)) == whole
+
+
+def test_the_beginning_of_another_file_is_refused_at_once() -> None:
+    with pytest.raises(GgufError, match="Safetensors"):
+        parse_header(io.BytesIO(struct.pack("<Q", 300) + b'{"__metadata__":{}' + bytes(400)), 1 << 40)
