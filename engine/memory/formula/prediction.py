@@ -18,7 +18,7 @@ from engine.memory.formula.recurrent_state import layer_state_bytes
 from engine.memory.formula.weights import CPU_REPACK, WeightTable
 from engine.wire.messages import BufferUse, MemoryUse
 
-PROCESS_BYTES = 100 << 20
+PROCESS_BYTES = 64 << 20
 """The engine's process before a model is opened, where it has not been measured here."""
 TOKEN_BYTES = 180
 """What the tokenizer's tables take for one token, roughly."""
@@ -55,8 +55,7 @@ class Formula:
         *,
         n_seq_max: int = 1,
         kv_unified: bool = False,
-        base_rss_bytes: int = PROCESS_BYTES,
-        vocab_bytes: int | None = None,
+        process: MemoryUse | None = None,
     ) -> Predicted:
         """What a load takes, part by part, without asking the engine.
 
@@ -64,8 +63,7 @@ class Formula:
             options: every load option, checked.
             machine: the devices and what the processor rearranges.
             n_seq_max, kv_unified: sequences side by side; Llamarium itself loads with one.
-            base_rss_bytes: the engine's process without a model, as measured.
-            vocab_bytes: the tokenizer's tables as measured; None for an estimate.
+            process: a dry run of this model, for what it measured of the engine's process; None for an estimate.
 
         Raises:
             FormulaUnknown: there is a draft model, which has a formula of its own.
@@ -104,8 +102,8 @@ class Formula:
             buffers=buffers,
             output_bytes=output_bytes(architecture, context),
             mapped_bytes=max(0, self._tensors_bytes - plain) if options["mmap"] and plain else 0,
-            base_rss_bytes=base_rss_bytes,
-            vocab_bytes=TOKEN_BYTES * architecture.n_vocab if vocab_bytes is None else vocab_bytes,
+            base_rss_bytes=PROCESS_BYTES if process is None else process.base_rss_bytes,
+            vocab_bytes=TOKEN_BYTES * architecture.n_vocab if process is None else process.vocab_bytes,
             rss_bytes=None,
             n_ctx=context.n_ctx,
             took_s=0.0,
