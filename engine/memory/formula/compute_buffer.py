@@ -47,7 +47,11 @@ def compute_of(architecture: Architecture, context: Context) -> ComputeParts:
     logits = 4 * context.n_outputs * a.n_vocab + 4 * n_tokens * (a.n_embd * (3 if is_rotated else 2) + 1)
     tail = -(-4 * context.n_outputs // ALIGNMENT) * ALIGNMENT + _rotation_bytes(a, context)
     inner = masks + indices + tail
+    # Behind the last attention the masks are free, and only tokens with an output go on; with one layer that is before
+    # its feed-forward.
     moments = [4 * n_tokens * _feed_forward_width(a, context) + inner]
+    if a.n_layer == 1:
+        moments = [4 * context.n_outputs * _feed_forward_width(a, context) + indices + tail]
     if any(a.has_cache):
         moments.append(_attention_bytes(a, context) + inner)
     if any(a.is_recurrent):
@@ -55,6 +59,7 @@ def compute_of(architecture: Architecture, context: Context) -> ComputeParts:
     is_exact = (
         a.name in LLAMA_FAMILY
         and not a.n_expert
+        and a.n_layer > 1
         and a.n_head[0] * a.head_v[0] == a.n_embd
         and (context.n_outputs == 1 or (context.n_outputs == n_tokens and context.flash_attn and not is_rotated))
     )
@@ -149,7 +154,9 @@ def _attention_bytes(a: Architecture, context: Context) -> int:
         nope = a.mla_head_k - a.n_rot
         return 4 * n_tokens * (heads * (a.head_k[widest] + a.kv_lora_rank + a.mla_head_k + nope) + 4 * e) + scores
     if context.flash_attn:
-        return 4 * n_tokens * (3 * e + 2 * query) + _cast_bytes(a, context, widest)
+        casts = _cast_bytes(a, context, widest)
+        keys = 0 if casts else a.n_head_kv[widest] * a.head_k[widest]
+        return 4 * n_tokens * (3 * e + 2 * query + keys) + casts
     width = 3 * e + (3 if a.windows.is_used else 2) * query
     if context.type_k.block_size > 1 and _rotation_bytes(a, context):
         width -= e
