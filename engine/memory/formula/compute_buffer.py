@@ -98,7 +98,8 @@ def _rotation_bytes(a: Architecture, context: Context) -> int:
                 for n, cached, there in zip(sizes, a.has_cache, a.windows.is_windowed, strict=True)
                 if cached and there is windowed
             }
-            if kind.block_size == 1 or len(heads) != 1 or (head := heads.pop()) % HADAMARD:
+            head = heads.pop() if len(heads) == 1 else 0
+            if kind.block_size == 1 or head <= 0 or head % HADAMARD:
                 continue
             side = HADAMARD
             while kind is context.type_k and sizes is a.head_k and head % (2 * side) == 0:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.base.errors import KnownError
 from engine.base.fields import Value
 from engine.gguf.header import Header, TensorInfo
 from engine.gguf.reader import read_header
@@ -265,3 +266,30 @@ def test_every_byte_of_the_formula_stands_once_in_the_ledger(
     alone = sum(each.size_bytes for each in WEIGHTS)
     assert alone <= sum(each.model_bytes for each in use.buffers) <= 2 * alone
     assert ledger.size_of(Part.OUTPUT) == use.output_bytes
+
+
+VALUES = st.one_of(
+    st.integers(0, 64),
+    st.integers(0, 2**32 - 1),
+    st.lists(st.integers(-5, 600), min_size=1, max_size=70),
+    st.text(max_size=3),
+)
+
+
+@given(
+    name=MODELS,
+    key=st.sampled_from(sorted({each for model in PUBLISHED.values() for each in model.metadata})),
+    value=VALUES,
+    options=OPTION_SETS,
+)
+@settings(max_examples=400, deadline=None)
+def test_a_header_that_lies_is_answered_or_refused(
+    name: str, key: str, value: object, options: Mapping[str, Value]
+) -> None:
+    header = published(name, *WEIGHTS, **{key: value})
+    found: int | str
+    try:
+        found = total(Formula([header]).predict(options, machine_of(CARDS, ["avx2"])).use)
+    except KnownError as error:
+        found = error.trouble.next_step
+    assert found != ""
