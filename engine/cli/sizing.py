@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from argparse import ArgumentParser
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,10 @@ from engine.models.safetensors import SafetensorsModel
 from engine.models.shapes import SHAPE
 from engine.wire.load_options import LOAD_OPTIONS
 from engine.wire.messages import Bench, Benched, BenchPoint, BenchProgress
+from engine.workbench.by_formula import FormulaEstimate, ModelFormula, differences
 from engine.workbench.events import Estimate
+
+METHODS = ("dry-run", "formula", "both")
 
 
 def add_size(parser: ArgumentParser) -> None:
@@ -29,7 +34,20 @@ def add_size(parser: ArgumentParser) -> None:
         help='a GGUF file, "starter", a name from `models list`, or hf:OWNER/REPO/FILE.gguf',
     )
     add_fields(parser.add_argument_group("a model that is only described (instead of MODEL)"), SHAPE)
-    parser.add_argument("--method", choices=("dry-run",), default="dry-run", help="how to find out: ask the engine")
+    parser.add_argument(
+        "--method",
+        choices=METHODS,
+        default="dry-run",
+        help="how to find out: ask the engine (the default), calculate from the header, or both and compare",
+    )
+    parser.add_argument(
+        "--device",
+        action="append",
+        default=[],
+        metavar="NAME=BYTES",
+        help="what if: a memory of this size, all of it free, such as RAM=16GiB or CUDA0=24GiB; may be given again. "
+        "Devices that are not in this machine need --method formula, and stand in place of this machine's",
+    )
     parser.add_argument("--verify", action="store_true", help="load it for real too, and print what it took")
     add_fields(parser, LOAD_OPTIONS)
 
@@ -42,20 +60,66 @@ def size(session: Session) -> int:
     options = load_options(session)
     if session.arguments.verify and is_header_file(path):
         raise KnownError.of(not_here(path))
-    estimate: Estimate = session.answer(
-        lambda then, failed: session.workbench.estimate(path, options, then, failed, with_limit=True)
-    )
+    method, what_if = session.arguments.method, _what_if(session.arguments.device)
+    estimate: Estimate | None = None
+    by_formula: FormulaEstimate | None = None
+    if method != "formula":
+        estimate = session.answer(
+            lambda then, failed: session.workbench.estimate(
+                path, options, then, failed, with_limit=True, what_if=what_if
+            )
+        )
+        _refuse_unseen(estimate.ledger, what_if)
+    if method != "dry-run":
+        formulas = session.workbench.formulas
+        model: ModelFormula = session.answer(lambda then, failed: formulas.read(path, then, failed))
+        by_formula = formulas.estimate(model, options, what_if, with_limit=method == "formula")
+    found = estimate or by_formula
+    assert found is not None
     measured: Ledger | None = None
     if session.arguments.verify:
         session.load(str(path), options, check_memory=False)
         session.wait_for(lambda: session.workbench.measured is not None)
         measured = session.workbench.measured
-    facts, ledger = estimate.facts, estimate.ledger
-    resident = sum(
-        each.size_bytes for device in ledger.devices for each in device.entries if each.part is not Part.MAPPED
-    )
+    ledger = found.ledger
     document: dict[str, Any] = {
-        "model": {
+        "model": _model(path, found),
+        "settings": {**LOAD_OPTIONS.checked(options), "n_ctx": ledger.n_ctx},
+        "method": method,
+        "is_here": not is_header_file(path),
+        "devices": [_device(each) for each in ledger.devices],
+        "estimated": sorted(
+            {each.part.value for device in ledger.devices for each in device.entries if each.is_estimate}
+        ),
+        "total": ledger.sum_bytes,
+        "resident": sum(
+            each.size_bytes for device in ledger.devices for each in device.entries if each.part is not Part.MAPPED
+        ),
+        "fits": found.verdict.fits.value,
+        "advice": [each.label for each in found.verdict.advice],
+        "max_n_ctx": found.max_n_ctx,
+        "took_s": found.took_s,
+    }
+    if estimate is not None and by_formula is not None:
+        apart = differences(by_formula.ledger, estimate.ledger)
+        document["formula"] = [_device(each) for each in by_formula.ledger.devices]
+        document["difference"] = {part.value: apart.get(part) for part in Part}
+    if measured is not None:
+        document["measured"] = {
+            "devices": [_device(each) for each in measured.devices],
+            "total": measured.sum_bytes,
+            "rss": session.workbench.state.rss_bytes,
+        }
+    beside = by_formula.ledger if estimate is not None and by_formula is not None else None
+    session.put(document, _size_lines(found, measured, beside))
+    return 1 if found.verdict.fits is Fits.NO else 0
+
+
+def _model(path: Path, found: Estimate | FormulaEstimate) -> dict[str, Any]:
+    """The model as its header, or the engine, describes it."""
+    if isinstance(found, Estimate):
+        facts = found.facts
+        return {
             "path": source_of(path) or (None if is_header_file(path) else str(path)),
             "name": facts.name,
             "architecture": facts.architecture,
@@ -64,26 +128,47 @@ def size(session: Session) -> int:
             "n_layer": facts.n_layer,
             "n_ctx_train": facts.n_ctx_train,
             "n_vocab": facts.n_vocab,
-        },
-        "settings": {**LOAD_OPTIONS.checked(options), "n_ctx": ledger.n_ctx},
-        "method": "dry-run",
-        "is_here": not is_header_file(path),
-        "devices": [_device(each) for each in ledger.devices],
-        "total": ledger.sum_bytes,
-        "resident": resident,
-        "fits": estimate.verdict.fits.value,
-        "advice": [each.label for each in estimate.verdict.advice],
-        "max_n_ctx": estimate.max_n_ctx,
-        "took_s": estimate.took_s,
-    }
-    if measured is not None:
-        document["measured"] = {
-            "devices": [_device(each) for each in measured.devices],
-            "total": measured.sum_bytes,
-            "rss": session.workbench.state.rss_bytes,
         }
-    session.put(document, _size_lines(estimate, measured))
-    return 1 if estimate.verdict.fits is Fits.NO else 0
+    card = found.card
+    return {
+        "path": source_of(path) or (None if is_header_file(path) else str(path)),
+        "name": card.name,
+        "architecture": card.architecture,
+        "n_params": card.n_params,
+        "size": card.weights_bytes,
+        "n_layer": card.n_layer,
+        "n_ctx_train": card.n_ctx_train,
+        "n_vocab": card.n_vocab,
+    }
+
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b?)", re.IGNORECASE)
+_UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+
+
+def _what_if(given: Sequence[str]) -> dict[str, int]:
+    """`NAME=BYTES` as names and bytes; 24GiB, 24G and 25769803776 are the same, 24GB is a little less."""
+    found = {}
+    for each in given:
+        name, _, size = each.rpartition("=")
+        match = _SIZE.fullmatch(size.strip())
+        if not name or match is None:
+            raise KnownError("A device is given as NAME=BYTES", value=each, next_step="write for example CUDA0=24GiB")
+        base = 1000 if match[3].lower() == "b" and match[2] else 1024
+        found["RAM" if name.strip().upper() == "RAM" else name.strip()] = round(
+            float(match[1]) * base ** _UNITS[match[2].lower()]
+        )
+    return found
+
+
+def _refuse_unseen(ledger: Ledger, what_if: Mapping[str, int]) -> None:
+    unseen = [name for name in what_if if name not in {each.name for each in ledger.devices}]
+    if unseen:
+        raise KnownError(
+            "The engine places nothing on this device here, so the dry run cannot tell",
+            value=unseen[0],
+            next_step="use --method formula, which needs no such device",
+        )
 
 
 def _what_to_size(session: Session) -> Path | SafetensorsModel:
@@ -205,19 +290,25 @@ def _device(device: DeviceLedger) -> dict[str, Any]:
     }
 
 
-def _size_lines(estimate: Estimate, measured: Ledger | None) -> list[str]:
+def _size_lines(estimate: Estimate | FormulaEstimate, measured: Ledger | None, by_formula: Ledger | None) -> list[str]:
     lines = []
     for place, device in enumerate(estimate.ledger.devices):
         real = measured.devices[place] if measured is not None and place < len(measured.devices) else None
         lines.append(device.name)
         for entry in device.entries:
-            line = f"  {entry.part.value:<10}{_mib(entry.size_bytes):>14}"
+            rough = "~" if entry.is_estimate else ""
+            line = f"  {entry.part.value:<10}{rough + _mib(entry.size_bytes):>14}"
             if real is not None:
                 taken = real.size_of(entry.part)
                 line += f"{_mib(taken) if taken is not None else '–':>14} measured"
             lines.append(f"{line}   {entry.how}")
         free = "unknown" if device.free_bytes is None else _mib(device.free_bytes)
         lines.append(f"  {'sum':<10}{_mib(device.sum_bytes):>14}   of {free} free")
+    if by_formula is not None:
+        lines += [
+            f"by the formula: {part.value} {apart:+,} bytes"
+            for part, apart in differences(by_formula, estimate.ledger).items()
+        ]
     words = {
         Fits.YES: "fits",
         Fits.TIGHT: "fits, with hardly anything to spare",
@@ -226,7 +317,7 @@ def _size_lines(estimate: Estimate, measured: Ledger | None) -> list[str]:
     }
     lines.append(words[estimate.verdict.fits])
     if estimate.max_n_ctx is not None:
-        trained = estimate.facts.n_ctx_train
+        trained = (estimate.facts if isinstance(estimate, Estimate) else estimate.card).n_ctx_train or 0
         beyond = f"; the model was trained for {trained:,}" if estimate.max_n_ctx > trained > 0 else ""
         lines.append(f"largest context that fits: {estimate.max_n_ctx:,} tokens{beyond}")
     lines += [f"advice: {each.label}" for each in estimate.verdict.advice]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.wire.messages import BufferUse, DeviceInfo, DeviceKind, MemoryUse
 
@@ -129,6 +129,17 @@ def ledger_of(
                 )
             )
     return Ledger(use.is_dry, use.n_ctx, tuple(ledgers))
+
+
+def with_sizes(ledger: Ledger, sizes: Mapping[str, int]) -> Ledger:
+    """The ledger as if memories were of other sizes and empty; `sizes` in bytes, by the memory's name."""
+    return replace(
+        ledger,
+        devices=tuple(
+            replace(each, total_bytes=sizes[each.name], free_bytes=sizes[each.name]) if each.name in sizes else each
+            for each in ledger.devices
+        ),
+    )
 
 
 def _in_ram(buffer: BufferUse, known: Mapping[str, DeviceInfo]) -> bool:

@@ -17,7 +17,7 @@ from engine.base.fields import Value
 from engine.base.jobs import JobHandle, Jobs, Task
 from engine.hardware.ram import ram_now
 from engine.memory.fit import Verdict, judge, largest_n_ctx
-from engine.memory.ledger import Ledger, ledger_of
+from engine.memory.ledger import RAM, Ledger, ledger_of, with_sizes
 from engine.models.header_files import laid_out
 from engine.models.labels import model_label
 from engine.runtime.dry_run import plan_load
@@ -42,6 +42,7 @@ class Planner:
         self._curve_job: JobHandle[Any] | None = None
         self._plans: dict[tuple[object, ...], Planned] = {}
         self._vocab_bytes: int | None = None
+        self._processes: dict[Path, MemoryUse] = {}
 
     def close(self) -> None:
         """Give up what is still being planned."""
@@ -58,12 +59,14 @@ class Planner:
         *,
         with_limit: bool = False,
         asker: str = "",
+        what_if: Mapping[str, int] | None = None,
     ) -> None:
         """Plan a load without doing it. A newer estimate takes the place of the same asker's that is still going on.
 
         Args:
             with_limit: also find the largest context that fits, which takes a second plan.
             asker: who wants to know (a page's key); different askers do not cancel each other.
+            what_if: bytes that memories of the engine shall be taken to have free, by name ("RAM", "CUDA0").
         """
         if (older := self._estimate_jobs.pop(asker, None)) is not None:
             older.cancel()
@@ -80,7 +83,7 @@ class Planner:
 
         def arrived(found: tuple[Planned, Planned | None]) -> None:
             self._estimate_jobs.pop(asker, None)
-            then(self._estimate_of(path, wanted, *found))
+            then(self._estimate_of(path, wanted, *found, what_if or {}))
 
         def went_wrong(trouble: Trouble) -> None:
             self._estimate_jobs.pop(asker, None)
@@ -165,7 +168,12 @@ class Planner:
                 found = plan_load(str(file), options, stop=task.stop)[0]
             # The stand-in of a model that is not here is gone by now; the model is known by its header's path.
             self._plans[key] = found if file == path else replace(found, facts=replace(found.facts, path=str(path)))
+            self._processes[path] = self._plans[key].memory
         return self._plans[key]
+
+    def process_of(self, path: Path) -> MemoryUse | None:
+        """A dry run of this model, for what it measured of the engine's process; None before there was one."""
+        return self._processes.get(path)
 
     def _curve_line(
         self, pair: tuple[str, str], options: Mapping[str, Value], answer: list[Planned] | Trouble
@@ -178,13 +186,18 @@ class Planner:
         return CurveLine(*pair, ledgers, limit)
 
     def _estimate_of(
-        self, path: Path, options: Mapping[str, Value], planned: Planned, other: Planned | None
+        self,
+        path: Path,
+        options: Mapping[str, Value],
+        planned: Planned,
+        other: Planned | None,
+        what_if: Mapping[str, int],
     ) -> Estimate:
-        freed = self.freed_bytes()
-        ledger = self.ledger(planned.memory, options)
+        freed = 0 if RAM in what_if else self.freed_bytes()
+        ledger = with_sizes(self.ledger(planned.memory, options), what_if)
         limit = None
         if other is not None:
-            second = self.ledger(other.memory, options)
+            second = with_sizes(self.ledger(other.memory, options), what_if)
             low, high = sorted((ledger, second), key=lambda each: each.n_ctx)
             limit = largest_n_ctx(low, high, freed_bytes=freed)
         return Estimate(

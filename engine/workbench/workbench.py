@@ -45,6 +45,7 @@ from engine.wire.messages import (
     Tokenize,
 )
 from engine.wire.run_options import RUN_OPTIONS
+from engine.workbench.by_formula import Formulas
 from engine.workbench.chain_scope import BEGINNING, Chains, KeptChain, wire_chain
 from engine.workbench.curve import MemoryCurve
 from engine.workbench.dialogue import Dialogue
@@ -122,6 +123,7 @@ class Workbench:
         self.lab = Laboratory(self.supervisor, lambda: self.chain)
         self._planner = Planner(self.jobs, lambda: self.supervisor.state)
         self.hub = HubDesk(self.jobs, paths.cache)
+        self.formulas = Formulas(self.jobs, lambda: self.supervisor.state.devices, self._planner)
         self._in_store = StoreLane(paths.database, self.bus, self.jobs, self._clock)
         self.dialogue = Dialogue(self.bus, self.supervisor, self._in_store, self._clock)
         self.records = Records(self.bus, self.supervisor, self._in_store)
@@ -294,9 +296,10 @@ class Workbench:
         *,
         with_limit: bool = False,
         asker: str = "",
+        what_if: Mapping[str, int] | None = None,
     ) -> None:
         """Plan a load without doing it; see `Planner.estimate`."""
-        self._planner.estimate(path, options, then, failed, with_limit=with_limit, asker=asker)
+        self._planner.estimate(path, options, then, failed, with_limit=with_limit, asker=asker, what_if=what_if)
 
     def memory_curve(
         self,

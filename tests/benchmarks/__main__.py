@@ -1,6 +1,6 @@
 """`make bench`: every promise about speed and memory, measured against a peer in the same call.
 
-`python -m tests.benchmarks [decode|window|header|transcript|tokens|lab|speculation …]` runs a part. Ends with 1 when a promise is not kept.
+`python -m tests.benchmarks [decode|window|header|formula|transcript|tokens|lab|speculation …]` runs a part. Ends with 1 when a promise is not kept.
 Measure on an idle machine: with every core taken, a busy neighbour costs the engine many times its speed.
 """
 
@@ -13,7 +13,7 @@ import psutil
 from tests.benchmarks.report import Row, show
 from tests.support import model_files
 
-PARTS = ("header", "transcript", "tokens", "start", "decode", "window", "lab", "speculation")
+PARTS = ("header", "formula", "transcript", "tokens", "start", "decode", "window", "lab", "speculation")
 
 
 def main() -> int:
@@ -31,6 +31,10 @@ def main() -> int:
 
         rows = [Row(f"header of {name}: GGUFReader over ours", value, "≥ 50", "×") for name, value in ratios().items()]
         kept &= show(rows)
+    if "formula" in wanted:
+        from tests.benchmarks.bench_formula import formula_rows
+
+        kept &= show(formula_rows())
     if "transcript" in wanted:
         kept &= show([_transcript_row()])
     if "tokens" in wanted:

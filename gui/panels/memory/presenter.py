@@ -1,8 +1,9 @@
 """The Memory page's decisions: which model with which options, what the engine says of it, and what would be better.
 
-The page is a scratchpad: nothing is loaded or kept until “Load with these”. Each change is answered at once from the
-curve's straight lines, marked as an estimate, and a moment later by the engine's own dry run. An answer to options that
-have changed meanwhile is dropped. It knows no Qt; the view shows a `Page` and says what was done.
+The page is a scratchpad: nothing is loaded or kept until “Load with these”. Each change is answered at once by the
+formula, or from the curve's straight lines where the formula does not know the model, and a moment later by the engine's
+own dry run. An answer to options that have changed meanwhile is dropped. It knows no Qt; the view shows a `Page` and says
+what was done.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from engine.models.library import LibraryEntry
 from engine.runtime.supervisor import Phase
 from engine.wire.messages import DeviceKind
 from engine.workbench import Workbench
+from engine.workbench.by_formula import FormulaEstimate, ModelFormula
 from engine.workbench.curve import CurveLine, MemoryCurve, bends
 from engine.workbench.events import (
     EngineChanged,
@@ -64,6 +66,7 @@ class MemoryPresenter:
     def __init__(self, workbench: Workbench, surface: MemorySurface) -> None:
         self._workbench, self._surface = workbench, surface
         self._opened: dict[Path, LibraryEntry] = {}
+        self._formula: ModelFormula | None = None
         self._curve_key: object = None
         self._drawn_for: object = None
         self._settled: object = None
@@ -115,6 +118,8 @@ class MemoryPresenter:
             self._curve_key = None
             self._set(path=path, card=entry.card if entry else None, answer=None, trouble=None, advice=(), curve=None,
                       limit=None, is_curve_old=False)  # fmt: skip
+            self._formula = None
+            self._workbench.formulas.read(path, self._formula_read, lambda _trouble: None)
         if entry is None:
             self._workbench.look_into(path, self._looked_into)
         self._set(choices=self._choices(), is_loaded=self._is_loaded(self.options))
@@ -206,7 +211,11 @@ class MemoryPresenter:
             failed(error.trouble)
 
     def _planned(self, estimate: Estimate) -> None:
-        answer = Answer(estimate.ledger, self._measured(), estimate.verdict, estimate.freed_bytes, estimate.took_s)
+        found = self._by_formula(self.options)
+        answer = Answer(
+            estimate.ledger, self._measured(), estimate.verdict, estimate.freed_bytes, estimate.took_s,
+            formula=None if found is None else found.ledger,
+        )  # fmt: skip
         self._set(is_planning=False, trouble=None, answer=answer)
         self._advise()
         self._ask_curve()
@@ -245,9 +254,11 @@ class MemoryPresenter:
     # ---- inside -------------------------------------------------------------------------------------------------
 
     def _take(self, options: Mapping[str, Value]) -> None:
-        """New options: the estimate from the curve, if there is one."""
+        """New options: what the formula says of them, else the estimate from the curve, if there is one."""
         is_old = self.page.curve is not None and _beside_curve(options) != self._drawn_for
         self._set(options=dict(options), is_loaded=self._is_loaded(options), is_curve_old=is_old)
+        if self._show_formula():
+            return
         line, answer = self._line(), self.page.answer
         ledger = None if line is None else line.at(int(str(options["n_ctx"])) or self._own_n_ctx())
         if ledger is None or self.page.curve is None:
@@ -257,6 +268,30 @@ class MemoryPresenter:
         verdict = judge(ledger, self.options, freed_bytes=freed)
         self._set(answer=Answer(ledger, None, verdict, freed, None), trouble=None)
         self._advise()
+
+    def _formula_read(self, model: ModelFormula) -> None:
+        if model.path == self.page.path:
+            self._formula = model
+            if self.page.answer is None and self.page.is_planning:
+                self._show_formula()
+
+    def _show_formula(self) -> bool:
+        """Let the formula answer; False where it does not know the model or refuses the options."""
+        found = self._by_formula(self.options)
+        if found is None:
+            return False
+        self._set(answer=Answer(found.ledger, None, found.verdict, found.freed_bytes, None, is_by_formula=True),
+                  trouble=None)  # fmt: skip
+        self._advise()
+        return True
+
+    def _by_formula(self, options: Mapping[str, Value]) -> FormulaEstimate | None:
+        if self._formula is None:
+            return None
+        try:
+            return self._workbench.formulas.estimate(self._formula, options)
+        except KnownError:  # the engine says so too, in its own words and in a moment
+            return None
 
     def _advise(self) -> None:
         line, answer = self._line(), self.page.answer

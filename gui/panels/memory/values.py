@@ -59,7 +59,9 @@ class Answer:
         measured: the same of the loaded model, when it is this one with these options.
         verdict: against what is free.
         freed_bytes: RAM of the loaded model that counts as free.
-        took_s: how long the engine planned; None when the ledger was read off the curve.
+        took_s: how long the engine planned; None when the ledger is not its word.
+        is_by_formula: such a ledger is the formula's, else it was read off the curve.
+        formula: what the formula says beside the engine's own ledger, None where it does not know the model.
     """
 
     ledger: Ledger
@@ -67,6 +69,8 @@ class Answer:
     verdict: Verdict
     freed_bytes: int
     took_s: float | None
+    is_by_formula: bool = False
+    formula: Ledger | None = None
 
     @property
     def is_rough(self) -> bool:

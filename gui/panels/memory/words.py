@@ -134,7 +134,9 @@ def _needs(verdict: Verdict, rough: str, devices: tuple[DeviceInfo, ...]) -> str
 
 def source_text(answer: Answer) -> str:
     """Where the numbers come from."""
-    if answer.took_s is None:
+    if answer.is_by_formula:
+        text = _tr("By the formula; the engine is being asked.")
+    elif answer.took_s is None:
         text = _tr("Read off the curve; the engine is being asked.")
     else:
         text = _tr("Asked of the engine itself (dry run, {time}).").format(time=seconds_text(answer.took_s))
@@ -185,13 +187,34 @@ def ledger_rows(answer: Answer) -> list[LedgerRow]:
                 there = real.get(device.name)
                 amounts.append((there.size_of(part) or 0) if there is not None else None)
                 estimated.append(False)
-        tip = next((each.how for _, found in entries for each in found), "")
+        how = next((each.how for _, found in entries for each in found), "")
+        tip = "\n".join(each for each in (how, *formula_tips(answer, part)) if each)
         rows.append(
             LedgerRow(
-                part_text(part), tuple(amounts), int(PART_COLORS[part]), how_text(part, tip), tuple(estimated), tip=tip
+                part_text(part), tuple(amounts), int(PART_COLORS[part]), how_text(part, how), tuple(estimated), tip=tip
             )
         )
     return rows
+
+
+def formula_tips(answer: Answer, part: Part) -> list[str]:
+    """Where the formula and the engine differ by more than rounding, a sentence for each memory."""
+    if answer.formula is None or part is Part.OVERHEAD:  # which is measured, and not calculated
+        return []
+    engines = {each.name: each.size_of(part) or 0 for each in answer.ledger.devices}
+    found = []
+    for each in answer.formula.devices:
+        size, said = each.size_of(part) or 0, engines.get(each.name, 0)
+        if bytes_text(size) != bytes_text(said):
+            text = (
+                _tr("The formula says {size} for {device}: {apart} more.")
+                if size > said
+                else _tr("The formula says {size} for {device}: {apart} less.")
+            )
+            found.append(
+                text.format(size=bytes_text(size), device=device_text(each.name), apart=bytes_text(abs(size - said)))
+            )
+    return found
 
 
 def how_text(part: Part, how: str) -> str:

@@ -156,6 +156,47 @@ def test_size_tells_the_draft_model_apart(tmp_path: Path, smollm2: Path) -> None
     assert predicted["sum"] == sum(value for value in predicted["parts"].values() if value is not None)
 
 
+def test_size_calculates_what_the_engine_says_and_tells_every_byte_of_difference(tmp_path: Path, smollm2: Path) -> None:
+    found = answer(tmp_path, "size", str(smollm2), "--n-ctx", "2048", "--method", "both")
+    for part in ("weights", "kv", "compute", "output"):
+        assert found["difference"][part] == 0
+    assert found["difference"]["recurrent"] is None
+    assert [each["name"] for each in found["formula"]] == [each["name"] for each in found["devices"]]
+    assert found["formula"][0]["parts"]["kv"] == found["devices"][0]["parts"]["kv"] == 30 * 2048 * 2 * 3 * 64 * 2
+
+
+def test_size_by_the_formula_places_layers_on_devices_that_are_not_here(tmp_path: Path, smollm2: Path) -> None:
+    flags = ["--method", "formula", "--device", "RAM=2GiB", "--device", "CUDA0=512MiB", "--n-ctx", "4096"]
+    found = answer(tmp_path, "size", str(smollm2), *flags)
+    ram, card = found["devices"]
+    assert (ram["name"], ram["free"]) == ("RAM", 2 * 2**30)
+    assert (card["name"], card["free"], card["kind"]) == ("CUDA0", 512 * 2**20, "gpu")
+    assert card["parts"]["kv"] == 94_371_840
+    assert found["fits"] == "yes"
+    assert "compute" in found["estimated"]
+    assert "kv" not in found["estimated"]
+    n_ctx = found["max_n_ctx"]
+    # With 94 MiB of cache for 4,096 tokens, hardly ten thousand and more have room beside the weights.
+    assert 4096 < n_ctx < 5 * 4096
+    tight = run(tmp_path, "size", str(smollm2), *flags[:-1], str(8 * n_ctx), "--json")
+    assert tight.returncode == 1
+    assert json.loads(tight.stdout)["fits"] == "no"
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        (["--device", "CUDA7=24GiB"], "--method formula"),
+        (["--device", "RAM", "--method", "formula"], "NAME=BYTES"),
+        (["--device", "RAM=lots"], "NAME=BYTES"),
+    ],
+)
+def test_size_says_what_it_cannot_be_asked(tmp_path: Path, smollm2: Path, flags: list[str], text: str) -> None:
+    done = run(tmp_path, "size", str(smollm2), *flags)
+    assert done.returncode == 2
+    assert text in done.stderr
+
+
 def test_size_says_no_with_exit_code_one(tmp_path: Path, smollm2: Path) -> None:
     done = run(tmp_path, "size", str(smollm2), "--n-ctx", "8000000", "--json")
     assert done.returncode == 1, done.stderr

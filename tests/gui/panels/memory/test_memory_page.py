@@ -82,6 +82,37 @@ def test_another_context_is_estimated_at_once_and_then_planned_by_the_engine(set
         assert exact.ledger.size_of(part) == rough.ledger.size_of(part)
 
 
+def test_the_formula_answers_at_once_and_the_engines_word_takes_its_place(page: OpenPage, qtbot) -> None:
+    presenter, pane = page.view.presenter, page.view.answer
+    presenter.change("n_ctx", 3072)
+    by_formula = presenter.page.answer
+    assert by_formula.is_by_formula
+    assert by_formula.ledger.size_of(Part.KV) == 94_371_840 // 4 * 3
+    assert "By the formula" in pane.source.text()
+    assert "~" in pane.verdict.text()
+    qtbot.waitUntil(lambda: not presenter.page.answer.is_rough, timeout=WAIT_MS)
+    engines = presenter.page.answer
+    assert not engines.is_by_formula
+    assert engines.formula is not None
+    for part in set(Part) - {Part.OVERHEAD}:
+        assert engines.ledger.size_of(part) == by_formula.ledger.size_of(part), part
+    assert not any("formula" in row.tip for row in pane.table.rows())
+
+
+def test_where_formula_and_engine_differ_the_row_says_by_how_much(gemma3: Path, page: OpenPage, qtbot) -> None:
+    presenter, pane = page.view.presenter, page.view.answer
+    presenter.choose(gemma3)
+    presenter.apply({"flash_attn": "off", "n_outputs_max": 64})
+    qtbot.waitUntil(lambda: has_answer(page.view) and not presenter.page.answer.is_rough, timeout=WAIT_MS)
+    answer = presenter.page.answer
+    apart = answer.formula.size_of(Part.COMPUTE) - answer.ledger.size_of(Part.COMPUTE)
+    tips = {row.label: row.tip for row in pane.table.rows()}
+    assert apart
+    assert ("more." if apart > 0 else "less.") in tips["Compute"]
+    assert "formula" not in tips["Weights"]
+    assert "formula" not in tips["KV cache"]
+
+
 def test_the_curve_has_a_line_for_each_cache_type_and_the_smaller_ones_lie_lower(settled: OpenPage) -> None:
     plot = settled.view.answer.curve.plot
     assert plot.series_keys() == ("f16", "q8_0", "q4_0")

@@ -1,0 +1,95 @@
+"""Which device each layer goes to: the output layer counts first, the rest by each device's share of the free memory.
+
+Source: llama-model.cpp load_tensors (i_gpu_start, splits, get_layer_buft_list).
+"""
+
+from __future__ import annotations
+
+import struct
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from engine.gguf.types import TensorType
+from engine.wire.messages import DeviceInfo, DeviceKind
+
+CPU = "CPU"
+
+_AVX2 = frozenset({TensorType.Q4_0, TensorType.Q4_K, TensorType.IQ4_NL, TensorType.MXFP4})
+_DOT_PRODUCT = frozenset(
+    {TensorType.Q4_0, TensorType.Q4_K, TensorType.Q5_K, TensorType.Q6_K, TensorType.IQ4_NL, TensorType.MXFP4}
+) | {TensorType.Q8_0, TensorType.Q1_0}
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a load is placed on.
+
+    Attributes:
+        devices: the accelerators in the engine's order, with their free memory; without the CPU.
+        repacked: types that this processor rearranges for its instructions.
+    """
+
+    devices: tuple[DeviceInfo, ...] = ()
+    repacked: frozenset[TensorType] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The device of every layer and of the output layer, by name; "CPU" is the RAM."""
+
+    layers: tuple[str, ...]
+    output: str
+
+    @property
+    def accelerators(self) -> tuple[str, ...]:
+        """The devices that hold something beside the CPU, first one first."""
+        return tuple(dict.fromkeys(each for each in (*self.layers, self.output) if each != CPU))
+
+
+def machine_of(devices: Iterable[DeviceInfo], processor_flags: Iterable[str]) -> Machine:
+    """The machine that the engine sees, as the formula needs it.
+
+    An integrated GPU counts only where there is no other one. Processor flags are as /proc/cpuinfo has them.
+    """
+    others = tuple(each for each in devices if each.kind not in (DeviceKind.CPU, DeviceKind.ACCEL))
+    real = tuple(each for each in others if each.kind is DeviceKind.GPU)
+    return Machine(real or others, repacked_types(processor_flags))
+
+
+def repacked_types(processor_flags: Iterable[str]) -> frozenset[TensorType]:
+    """The types that an engine built for this processor rearranges (repack.cpp ggml_repack_get_optimal_repack_type)."""
+    flags = frozenset(processor_flags)
+    if "avx2" in flags:
+        return _AVX2 | {TensorType.Q2_K} if "avx512f" in flags else _AVX2
+    return _DOT_PRODUCT if flags & {"asimddp", "i8mm"} else frozenset()
+
+
+def place(n_layer_all: int, n_gpu_layers: int, devices: Sequence[DeviceInfo]) -> Placement:
+    """Lay the layers out.
+
+    Args:
+        n_gpu_layers: layers that go to accelerators, the output layer first and then the last ones; negative for all.
+    """
+    if not devices or n_gpu_layers == 0:
+        return Placement((CPU,) * n_layer_all, CPU)
+    n_wanted = n_layer_all + 1 if n_gpu_layers < 0 else min(n_gpu_layers, n_layer_all + 1)
+    first = n_layer_all + 1 - n_wanted
+    free = [float(each.free_bytes or each.total_bytes or 0) for each in devices]
+    total = sum(free)
+    shares = [_float32(each / total) if total else 1.0 for each in accumulate(free)]
+
+    def device_of(layer: int) -> str:
+        if layer < first:
+            return CPU
+        at = bisect_right(shares, _float32((layer - first) / n_wanted))
+        return devices[min(at, len(devices) - 1)].name
+
+    return Placement(tuple(device_of(layer) for layer in range(n_layer_all)), device_of(n_layer_all))
+
+
+def _float32(value: float) -> float:
+    """As llama.cpp has it, so that a layer at an edge falls on the same side."""
+    rounded: float = struct.unpack("f", struct.pack("f", value))[0]
+    return rounded

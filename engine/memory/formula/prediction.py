@@ -1,0 +1,133 @@
+"""All parts together: what a load takes by the formula, in the form that the engine's dry run has."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from engine.base.fields import Value
+from engine.gguf.header import Header
+from engine.memory.formula.architecture import Architecture, FormulaUnknown, architecture_of
+from engine.memory.formula.compute_buffer import compute_of
+from engine.memory.formula.context import Context, context_of
+from engine.memory.formula.kv_cache import layer_cache_bytes
+from engine.memory.formula.output_buffer import output_bytes
+from engine.memory.formula.placement import CPU, Machine, Placement, place
+from engine.memory.formula.recurrent_state import layer_state_bytes
+from engine.memory.formula.weights import CPU_REPACK, WeightTable
+from engine.wire.messages import BufferUse, MemoryUse
+
+PROCESS_BYTES = 64 << 20
+"""The engine's process before a model is opened, where it has not been measured here."""
+TOKEN_BYTES = 180
+"""What the tokenizer's tables take for one token, roughly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """What a load takes by the formula, and whether the compute buffer is to the byte (the other parts always are)."""
+
+    use: MemoryUse
+    is_compute_exact: bool
+
+
+class Formula:
+    """The formula of one model: its header taken apart once, so that another context costs next to nothing.
+
+    Args:
+        headers: of all parts of the model, the first one first.
+
+    Raises:
+        FormulaUnknown: the model needs the dry run.
+    """
+
+    def __init__(self, headers: Sequence[Header]) -> None:
+        self.architecture = architecture_of(headers[0])
+        tensors = [tensor for header in headers for tensor in header.tensors]
+        self._tensors_bytes = sum(tensor.size_bytes for tensor in tensors)
+        self._weights = WeightTable(tensors, self.architecture)
+
+    def predict(
+        self,
+        options: Mapping[str, Value],
+        machine: Machine,
+        *,
+        n_seq_max: int = 1,
+        kv_unified: bool = False,
+        process: MemoryUse | None = None,
+    ) -> Predicted:
+        """What a load takes, part by part, without asking the engine.
+
+        Args:
+            options: every load option, checked.
+            machine: the devices and what the processor rearranges.
+            n_seq_max, kv_unified: sequences side by side; Llamarium itself loads with one.
+            process: a dry run of this model, for what it measured of the engine's process; None for an estimate.
+
+        Raises:
+            FormulaUnknown: there is a draft model, which has a formula of its own.
+            KnownError: what the engine would refuse.
+        """
+        if options.get("model_draft"):
+            raise FormulaUnknown(
+                "The formula takes one model, not a draft model beside it",
+                value=str(options["model_draft"]),
+                next_step="ask the engine: --method dry-run",
+            )
+        architecture = self.architecture
+        context = context_of(architecture, options, n_seq_max=n_seq_max, kv_unified=kv_unified)
+        placement = place(architecture.n_layer_all, int(str(options["n_gpu_layers"])), machine.devices)
+        weights = self._weights.placed(placement, machine, repacks=bool(options["use_extra_bufts"]))
+        caches, recurrent = _caches(architecture, context, placement, offloads=bool(options["offload_kqv"]))
+        compute = compute_of(architecture, context)
+        graphs = _graphs(compute.peak_bytes, compute.input_bytes, placement)
+        if options["op_offload"] and placement.accelerators and weights.host_layer_bytes:
+            # Prompt batches of host weights are computed on the GPU, which copies one tensor at a time.
+            graphs[placement.accelerators[0]] += weights.host_layer_bytes
+        buffers = tuple(
+            BufferUse(
+                buffer=name,
+                device=CPU if name == CPU_REPACK else name,
+                is_host=name == CPU,
+                model_bytes=weights.by_buffer.get(name, 0),
+                context_bytes=caches.get(name, 0),
+                compute_bytes=graphs.get(name, 0),
+            )
+            for name in sorted({CPU, *weights.by_buffer, *caches, *graphs})
+        )
+        plain = weights.by_buffer.get(CPU, 0)
+        use = MemoryUse(
+            is_dry=True,
+            buffers=buffers,
+            output_bytes=output_bytes(architecture, context),
+            mapped_bytes=max(0, self._tensors_bytes - plain) if options["mmap"] and plain else 0,
+            base_rss_bytes=PROCESS_BYTES if process is None else process.base_rss_bytes,
+            vocab_bytes=TOKEN_BYTES * architecture.n_vocab if process is None else process.vocab_bytes,
+            rss_bytes=None,
+            n_ctx=context.n_ctx,
+            took_s=0.0,
+            recurrent_bytes=recurrent or None,
+        )
+        return Predicted(use, compute.is_exact and not placement.accelerators)
+
+
+def _caches(
+    architecture: Architecture, context: Context, placement: Placement, *, offloads: bool
+) -> tuple[dict[str, int], int]:
+    """Bytes of keys, values and states on each device, and how many of all of them are states."""
+    found: dict[str, int] = defaultdict(int)
+    state = layer_state_bytes(architecture.state, context.n_seq_max)
+    for layer in range(architecture.n_layer_all):
+        device = placement.layers[layer] if offloads else CPU
+        found[device] += layer_cache_bytes(architecture, context, layer) + state * architecture.is_recurrent[layer]
+    return found, state * sum(architecture.is_recurrent)
+
+
+def _graphs(peak_bytes: int, input_bytes: int, placement: Placement) -> dict[str, int]:
+    """The compute buffers: the whole on the CPU, else one on each device and the inputs in pinned RAM."""
+    if not placement.accelerators:
+        return {CPU: peak_bytes}
+    found = dict.fromkeys(placement.accelerators, peak_bytes)
+    found[CPU] = peak_bytes if CPU in placement.layers else input_bytes
+    return found

@@ -1,0 +1,158 @@
+"""The weights: every tensor of the file in the buffer it is loaded into, padded as that buffer pads.
+
+    bytes = sum over tensors of PAD(rows · row bytes, alignment)
+
+On the CPU some matrices are rearranged (`CPU_REPACK`); with a mapped file those have a second copy among its pages. A
+tensor that serves as embedding and as output is held twice where the two are in different buffers. Layers that predict
+further tokens (NextN) stay in the file.
+Source: llama-model-loader.cpp create_tensor, llama-arch.cpp's table of layers, ggml-alloc.c, repack.cpp, ggml-cuda.cu.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from engine.gguf.header import TensorInfo
+from engine.gguf.types import TensorType
+from engine.memory.formula.architecture import Architecture
+from engine.memory.formula.placement import CPU, Machine, Placement
+
+CPU_REPACK = "CPU_REPACK"
+HOST_ALIGNMENT, CUDA_ALIGNMENT = 32, 128
+CUDA_ROW = 512
+"""CUDA pads the last row of a quantized matrix to a multiple of so many elements."""
+REPACKED_ROWS = 8
+
+OUTPUT_FIRST = frozenset({"gemma3n", "gemma4"})
+"""These ask for the output before the embedding, so the two are never found to be one."""
+
+_LAYER = re.compile(r"blk\.(\d+)\.")
+_INPUT = ("token_embd.", "position_embd.", "token_types.", "per_layer_token_embd.")
+_OUTPUT = ("output.", "output_norm", "cls.", "cls_", "dense_", "altup_", "enc.output_norm", "dec.output_norm")
+_OF_EACH_LAYER = ("rope_freqs.", "rope_factors_")
+_NOT_MULTIPLIED = re.compile(r"conv1d|ssm_a$|norm|time_mix_(first|lerp|decay\.)|ssm_d$|\.bias$|attn_sinks|rel_b|_scale")
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Bytes of the weights.
+
+    Attributes:
+        by_buffer: of each buffer, by its name ("CPU", "CPU_REPACK", or a device's).
+        host_layer_bytes: the largest tensor of a layer that stays in RAM, which a GPU would copy for a large batch.
+    """
+
+    by_buffer: Mapping[str, int]
+    host_layer_bytes: int
+
+
+@dataclass(slots=True)
+class _Group:
+    """Tensors that go to one place: their bytes there, and how many of them a processor may rearrange, by type."""
+
+    host_bytes: int = 0
+    cuda_bytes: int = 0
+    repackable: dict[TensorType, int] = field(default_factory=dict)
+    largest_bytes: int = 0
+
+    def add(self, tensor: TensorInfo, *, may_repack: bool) -> None:
+        host = _padded(tensor.size_bytes, HOST_ALIGNMENT)
+        self.host_bytes += host
+        self.cuda_bytes += _cuda_bytes(tensor)
+        self.largest_bytes = max(self.largest_bytes, tensor.size_bytes)
+        if may_repack:
+            self.repackable[tensor.type] = self.repackable.get(tensor.type, 0) + host
+
+    def bytes_on(self, device: str) -> int:
+        return self.cuda_bytes if device.startswith(("CUDA", "ROCm")) else self.host_bytes
+
+    def repacked_bytes(self, types: frozenset[TensorType]) -> int:
+        return sum(size for kind, size in self.repackable.items() if kind in types)
+
+
+class WeightTable:
+    """The tensors of a model summed by where they can only go together, so that placing them costs one step a layer.
+
+    Args:
+        tensors: of all parts of the model.
+    """
+
+    def __init__(self, tensors: Iterable[TensorInfo], architecture: Architecture) -> None:
+        self._layers = [_Group() for _ in range(architecture.n_layer_all)]
+        self._input, self._output, self._shared, self._tied = _Group(), _Group(), _Group(), _Group()
+        self._is_output_first = architecture.name in OUTPUT_FIRST
+        embedding: TensorInfo | None = None
+        has_output = False
+        for tensor in tensors:
+            name = tensor.name
+            match = _LAYER.match(name)
+            if match is not None:
+                layer = int(match[1])
+                if layer < (architecture.n_layer or architecture.n_layer_all):
+                    self._layers[layer].add(tensor, may_repack=_may_repack(tensor))
+                continue
+            if name.startswith(_OF_EACH_LAYER):
+                self._shared.add(tensor, may_repack=False)
+            elif name.startswith(_INPUT):
+                self._input.add(tensor, may_repack=False)
+            else:
+                group = self._output if name.startswith(_OUTPUT) else self._layers[0]
+                group.add(tensor, may_repack=_may_repack(tensor))
+            has_output = has_output or name == "output.weight"
+            embedding = tensor if name == "token_embd.weight" else embedding
+        if embedding is not None and not has_output:
+            self._tied.add(embedding, may_repack=_may_repack(embedding))
+
+    def placed(self, placement: Placement, machine: Machine, *, repacks: bool) -> Weights:
+        """Lay the tensors out. `repacks` is the load option `use_extra_bufts`."""
+        found: dict[str, int] = defaultdict(int)
+        # Beside a GPU the pinned buffer stands before the rearranged one in llama.cpp's list, and takes everything.
+        types: frozenset[TensorType] = machine.repacked if repacks and not machine.devices else frozenset()
+        found[CPU] += self._input.host_bytes
+        for device in dict.fromkeys(placement.layers):
+            found[device] += self._shared.bytes_on(device)
+        places = [*zip(self._layers, placement.layers, strict=True), (self._output, placement.output)]
+        for group, device in places:
+            repacked = group.repacked_bytes(types) if device == CPU else 0
+            found[CPU_REPACK] += repacked
+            found[device] += group.bytes_on(device) - repacked
+        repacked = self._tied.repacked_bytes(types)
+        if placement.output != CPU or self._is_output_first or repacked:
+            found[CPU_REPACK if repacked and placement.output == CPU else placement.output] += self._tied.bytes_on(
+                placement.output
+            )
+        largest = max(
+            (
+                group.largest_bytes
+                for group, device in zip(self._layers, placement.layers, strict=True)
+                if device == CPU
+            ),
+            default=0,
+        )
+        return Weights({name: size for name, size in found.items() if size}, largest)
+
+
+def _may_repack(tensor: TensorInfo) -> bool:
+    """Whether it is a matrix to multiply with whose rows come in eights; experts are stacks of such."""
+    if _NOT_MULTIPLIED.search(tensor.name):
+        return False
+    shape = tensor.shape
+    while len(shape) > 1 and shape[-1] == 1:
+        shape = shape[:-1]
+    n_dims = 3 if "_exps." in tensor.name or "_chexps." in tensor.name else 2
+    return len(shape) == n_dims and shape[1] % REPACKED_ROWS == 0
+
+
+def _cuda_bytes(tensor: TensorInfo) -> int:
+    size = tensor.size_bytes
+    over = tensor.shape[0] % CUDA_ROW if tensor.shape else 0
+    if tensor.type.block_size > 1 and over:
+        size += tensor.type.row_bytes(CUDA_ROW - over)
+    return _padded(size, CUDA_ALIGNMENT)
+
+
+def _padded(size_bytes: int, alignment: int) -> int:
+    return -(-size_bytes // alignment) * alignment
