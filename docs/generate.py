@@ -20,6 +20,8 @@ if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
 from engine.base.fields import Field, FieldKind, FieldSet, Value  # noqa: E402
+from engine.memory.training.recipe import RECIPE  # noqa: E402
+from engine.memory.training.shape import SHAPE  # noqa: E402
 from engine.sampling.stages import STAGES  # noqa: E402
 from engine.settings import SETTINGS  # noqa: E402
 from engine.wire.load_options import LOAD_OPTIONS  # noqa: E402
@@ -87,6 +89,12 @@ def parameters_page() -> str:
         table(SAMPLE_FIELDS),
         "### Draws",
         table(DRAW_FIELDS),
+        "## What training would take",
+        "A recipe, for `size --train` and the Memory page; nothing is trained by them.",
+        table(RECIPE),
+        "### A model described by its numbers",
+        "In place of a file: `--params 7B` is `n_params`; what is not given is taken as usual for the size.",
+        table(SHAPE),
     ]
     parts += ["## Settings", table(SETTINGS, with_source=False)]
     return "\n\n".join(parts) + "\n"

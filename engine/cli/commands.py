@@ -32,7 +32,7 @@ _COMMANDS = {
     "tokenize": _Command("a text as the model's tokens", asking.add_tokenize, asking.tokenize),
     "render": _Command("the exact prompt that the model would see", asking.add_render, asking.render),
     "replay": _Command("a stored answer once more, token for token", replaying.add_replay, replaying.replay, False),
-    "size": _Command("the memory that a model takes, before loading it", sizing.add_size, sizing.size),
+    "size": _Command("the memory that a model takes, before loading it", sizing.add_size, sizing.size, False),
     "bench": _Command("how fast a model reads and writes here", sizing.add_bench, sizing.bench),
     "hardware": _Command("devices and what they do now", looking.add_hardware, looking.hardware, False),
     "models": _Command("the models on this computer", looking.add_models, looking.models, False),

@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.base.errors import KnownError
 from engine.cli.session import Session, add_fields, load_options
+from engine.cli.training import add_training, refuse_without_train, size_of_training
 from engine.memory.fit import Fits
 from engine.memory.ledger import DeviceLedger, Ledger, Part
 from engine.wire.load_options import LOAD_OPTIONS
@@ -15,14 +16,23 @@ from engine.workbench.events import Estimate
 
 
 def add_size(parser: ArgumentParser) -> None:
-    """Flags of `size`."""
+    """Flags of `size`. MODEL may be missing where training is asked of numbers alone."""
+    parser.add_argument(
+        "model", metavar="MODEL", nargs="?", help='a GGUF file, "starter", or a name from `models list`'
+    )
     parser.add_argument("--method", choices=("dry-run",), default="dry-run", help="how to find out: ask the engine")
     parser.add_argument("--verify", action="store_true", help="load it for real too, and print what it took")
     add_fields(parser, LOAD_OPTIONS)
+    add_training(parser)
 
 
 def size(session: Session) -> int:
-    """What a load would take; 1 when it does not fit."""
+    """What a load, or training, would take; 1 when it does not fit."""
+    if session.arguments.train:
+        return size_of_training(session)
+    refuse_without_train(session.arguments)
+    if session.arguments.model is None:
+        raise KnownError("Which model?", next_step="give a MODEL, or --train with --params N")
     path, options = session.find_model(session.arguments.model), load_options(session)
     estimate: Estimate = session.answer(
         lambda then, failed: session.workbench.estimate(path, options, then, failed, with_limit=True)
