@@ -359,23 +359,29 @@ class _Counting:
         if recipe.offload == "none":
             return
         offloads_gradients = recipe.sharding in _STAGE_2 and not recipe.steps_in_backward
-        moved: list[tuple[Item, float, float, int]] = []
+        of = f"{n:,} trained parameters"
+        moved: list[tuple[Item, float, float, int, str]] = []
         if recipe.offload == "all":
-            low, high = self._frozen()[:2] if recipe.is_adapter else (0.0, 0.0)
-            moved.append((Item.WEIGHTS, low + each.weight * n, high + each.weight * n, self._weight_shares()))
+            low, high, how = self._frozen() if recipe.is_adapter else (0.0, 0.0, "")
+            how = f"{how}, {each.weight} B × {of}" if how else f"{each.weight} B × {of}"
+            moved.append((Item.WEIGHTS, low + each.weight * n, high + each.weight * n, self._weight_shares(), how))
         if offloads_gradients:
-            wide = each.gradient + (4 if recipe.master == "copy" else 0)
-            moved.append((Item.GRADIENTS, each.gradient * n, wide * n, self._shares(2)))
-        moved.append((Item.OPTIMIZER, each.states[0] * n, each.states[1] * n, self._shares(1)))
-        moved.append((Item.MASTER, each.master * n, each.master * n, self._shares(1)))
-        for item, least, most, shares in moved:
+            g, wide = each.gradient, each.gradient + (4 if recipe.master == "copy" else 0)
+            width = f"{g}" if g == wide else f"{g} to {wide}"
+            moved.append((Item.GRADIENTS, g * n, wide * n, self._shares(2), f"{width} B × {of}"))
+        least_states, most_states = each.states
+        how = f"{least_states:.3g} B × {of}"
+        moved.append((Item.OPTIMIZER, least_states * n, most_states * n, self._shares(1), how))
+        moved.append((Item.MASTER, each.master * n, each.master * n, self._shares(1), f"{each.master} B × {of}"))
+        for item, least, most, shares, how in moved:
             copies = recipe.data_parallel // shares
             if most:
+                times = f" × {copies} copies" if copies > 1 else ""
                 yield CostLine(
                     item,
                     round(least * copies),
                     round(most * copies * RAM_SLACK),
-                    f"what the devices do not hold{f', {copies} times' if copies > 1 else ''}, 1 to {RAM_SLACK:g} times",
+                    f"{how}{times}, 1 to {RAM_SLACK:g} times",
                     "DeepSpeed, estimate_zero3: buffer factor 1.5",
                 )
 
