@@ -231,10 +231,20 @@ def shape_of_card(card: Card) -> ModelShape:
         is_gated=is_gated,
         assumed=() if card.n_ff is not None else ("n_ff",),
     )
+    if shape.n_expert > 1:
+        return _with_expert_width(shape)
     # The card has no list of tensors: tied is what is short of a second table.
     linear = sum(each.n_params for each in shape.matrices.values()) * shape.n_layer
     is_tied = card.n_params < linear + 1.5 * n_vocab * card.n_embd
     return replace(shape, is_tied=is_tied)
+
+
+def _with_expert_width(shape: ModelShape) -> ModelShape:
+    """The width of one expert from what the parameters leave for it: headers name it in many ways, or the dense layers'."""
+    attention = sum(each.n_params for name, each in shape.matrices.items() if name in ("q", "k", "v", "o"))
+    rest = shape.n_blocks - attention * shape.n_layer
+    per_width = shape.n_layer * shape.n_expert * shape.n_embd * (3 if shape.is_gated else 2)
+    return replace(shape, n_ff=max(1.0, rest / per_width), assumed=("n_ff",))
 
 
 def shape_of_values(values: Mapping[str, Value], name: str = "described model") -> ModelShape:

@@ -49,9 +49,8 @@ class TrainingInputs(QFrame):
         self.open_button.setStyleSheet(FLUSH)
         self.open_button.setAccessibleName(self.tr("Open a model file"))
         self.open_button.clicked.connect(self.open_wanted)
-        self.shape = Form(theme, SHAPE_FIELDS)
+        self.shape: Form | None = None
         self.form = Form(theme, TRAIN_FIELDS, advanced_folded=folded, on_advanced_folded=on_folded)  # type: ignore[arg-type]
-        self.shape.field_changed.connect(self.field_changed)
         self.form.field_changed.connect(self.field_changed)
         self._lay_out()
 
@@ -71,10 +70,19 @@ class TrainingInputs(QFrame):
             paths = [each.path for each in page.choices]
             self.models.setCurrentIndex(1 + paths.index(page.path) if page.path in paths else 0)
             self.models.setToolTip(str(page.path) if page.path is not None else "")
-        self.shape.setVisible(page.path is None)
-        self.shape.set_values(page.shape)
+        self._show_shape(page)
         self.form.set_values(page.recipe)
         self.form.set_visible_keys(shown_keys(page.recipe))
+
+    def _show_shape(self, page: TrainPage) -> None:
+        """The numbers of a described model; its form is made when it is first wanted."""
+        if page.path is None and self.shape is None:
+            self.shape = Form(self._theme, SHAPE_FIELDS)
+            self.shape.field_changed.connect(self.field_changed)
+            self._column.insertWidget(self._column.indexOf(self.models) + 1, self.shape)
+        if self.shape is not None:
+            self.shape.setVisible(page.path is None)
+            self.shape.set_values(page.shape)
 
     def _activated(self, at: int) -> None:
         self.model_chosen.emit(self._choices[at - 1].path if at and self._choices else None)
@@ -101,7 +109,7 @@ class TrainingInputs(QFrame):
         area.setWidget(inner)
         area.viewport().setAutoFillBackground(False)
         inner.setAutoFillBackground(False)
-        column = QVBoxLayout(inner)
+        column = self._column = QVBoxLayout(inner)
         column.setContentsMargins(18, 16, 18, 16)
         column.setSpacing(Theme.SPACE[1])
         column.addWidget(self.mode)
@@ -110,7 +118,6 @@ class TrainingInputs(QFrame):
         column.addSpacing(Theme.SPACE[0])
         column.addLayout(head)
         column.addWidget(self.models)
-        column.addWidget(self.shape)
         column.addSpacing(Theme.SPACE[1])
         column.addWidget(self.form)
         column.addStretch(1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices, QResizeEvent
@@ -20,11 +21,13 @@ from gui.panels.memory.answer import AnswerPane
 from gui.panels.memory.inputs import InputsColumn
 from gui.panels.memory.mode_switch import Mode
 from gui.panels.memory.presenter import MemoryPresenter
-from gui.panels.memory.training_view import TrainingView
 from gui.panels.memory.values import Page
 from gui.theme import Theme, set_kind
 from gui.widgets.empty_state import EmptyState
 from gui.widgets.quantities import count_text
+
+if TYPE_CHECKING:
+    from gui.panels.memory.training_view import TrainingView
 
 PAUSE_MS = 250
 NARROW_BELOW = 1200
@@ -102,6 +105,8 @@ class MemoryView(QWidget):
     def show_mode(self, mode: Mode) -> None:
         """Show what running the model takes, or what training it would cost."""
         if mode is Mode.TRAIN and self.training is None:
+            from gui.panels.memory.training_view import TrainingView  # not before it is wanted: the page opens sooner
+
             self.training = TrainingView(self._context, self.presenter.page.path)
             self.training.mode_chosen.connect(self.show_mode)
             self._modes.addWidget(self.training)

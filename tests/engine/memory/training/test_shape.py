@@ -47,6 +47,17 @@ def test_a_mean_stands_for_layers_that_differ(smollm2: Path) -> None:
     assert shape_of_card(varied).matrices == shape_of_card(card).matrices
 
 
+def test_the_width_of_an_expert_is_what_the_parameters_leave_for_it(smollm2: Path) -> None:
+    """gpt-oss-20b: 24 layers of 32 experts, each 2,880 wide, of which a token uses 4."""
+    card = replace(
+        read_card(smollm2), n_params=20_914_757_184, n_layer=24, n_embd=2880, n_vocab=201_088, n_head=64, n_head_kv=8,
+        head_k=64, head_v=64, n_ff=None, n_expert=32, n_expert_used=4,
+    )  # fmt: skip
+    shape = shape_of_card(card)
+    assert shape.n_ff == pytest.approx(2880, rel=0.01)
+    assert not shape.is_tied
+
+
 def test_a_number_of_parameters_alone_takes_the_proportions_of_llama() -> None:
     shape = shape_of_values({"n_params": 6_738_415_616})
     assert 30 <= shape.n_layer <= 34
