@@ -20,6 +20,8 @@ if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
 from engine.base.fields import Field, FieldKind, FieldSet, Value  # noqa: E402
+from engine.memory.training.recipe import RECIPE  # noqa: E402
+from engine.memory.training.shape import SHAPE as TRAINED_SHAPE  # noqa: E402
 from engine.models.shapes import SHAPE  # noqa: E402
 from engine.sampling.stages import STAGES  # noqa: E402
 from engine.settings import SETTINGS  # noqa: E402
@@ -91,6 +93,12 @@ def parameters_page() -> str:
         "## A model that is only described",
         "For `size` and the Memory page; what is left at “typical” is filled in as today's models are built.",
         table(SHAPE),
+        "## What training would take",
+        "A recipe, for `size --train` and the Memory page; nothing is trained by them.",
+        table(RECIPE),
+        "### A model described by its numbers",
+        "The Memory page's form; `size --train` takes the flags of a described model (above) and these last two.",
+        table(TRAINED_SHAPE),
     ]
     parts += ["## Settings", table(SETTINGS, with_source=False)]
     return "\n\n".join(parts) + "\n"

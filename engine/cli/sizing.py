@@ -11,6 +11,7 @@ from typing import Any
 from engine.base.errors import KnownError
 from engine.cli.repositories import safetensors_document, safetensors_lines
 from engine.cli.session import Session, add_fields, given_fields, load_options
+from engine.cli.training import add_training, refuse_without_train, size_of_training
 from engine.gguf.card import ModelKind
 from engine.memory.fit import Fits
 from engine.memory.ledger import DeviceLedger, Ledger, Part
@@ -50,10 +51,14 @@ def add_size(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--verify", action="store_true", help="load it for real too, and print what it took")
     add_fields(parser, LOAD_OPTIONS)
+    add_training(parser)
 
 
 def size(session: Session) -> int:
-    """What a load would take; 1 when it does not fit."""
+    """What a load, or training, would take; 1 when it does not fit."""
+    if session.arguments.train:
+        return size_of_training(session)
+    refuse_without_train(session.arguments)
     path = _what_to_size(session)
     if not isinstance(path, Path):
         return _estimated(session, path)

@@ -150,7 +150,7 @@ def shape_of(given: Mapping[str, Value]) -> Shape:
         KnownError: too little was said, or there can be no such model.
     """
     said = SHAPE.checked(given)
-    wanted = _parameters(str(said["params"]))
+    wanted = parameters(str(said["params"]))
     n_layer, n_embd = int(str(said["layers"])), int(str(said["width"]))
     if wanted is None and not (n_layer and n_embd):
         raise KnownError(
@@ -226,7 +226,7 @@ def _typical_kv_heads(n_head: int) -> int:
     return n_head // 4 if n_head % 4 == 0 else n_head
 
 
-def _parameters(text: str) -> int | None:
+def parameters(text: str) -> int | None:
     """The number that "8B" or "350M" spells."""
     match = re.fullmatch(r"([0-9][0-9.,_]*)\s*([KMBT]?)", text.strip().upper())
     if match is None:

@@ -240,10 +240,13 @@ class ValueTable(QTableView):
         header = self.horizontalHeader()
         stretching = [column for column, each in enumerate(self._model.columns) if each.stretches]
         others = sum(header.sectionSize(each) for each in range(header.count()) if each not in stretching)
+        room = self.width()
+        if self._most_rows is not None and self._model.rowCount() > self._most_rows:
+            room -= self.verticalScrollBar().sizeHint().width()
         for column in stretching:
             wanted = min(self._width_of(column), NARROWEST_STRETCH)
-            header.resizeSection(column, max(wanted, (self.width() - others) // len(stretching)))
-        bar = self.horizontalScrollBar().sizeHint().height() if header.length() > self.width() else 0
+            header.resizeSection(column, max(wanted, (room - others) // len(stretching)))
+        bar = self.horizontalScrollBar().sizeHint().height() if header.length() > room else 0
         self.setFixedHeight(self._height() + bar)
 
     def _fit(self) -> None:

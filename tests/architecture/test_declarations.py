@@ -13,6 +13,8 @@ from typing import get_args
 import engine
 from engine.base.errors import RemedyKind
 from engine.base.fields import Field, FieldSet
+from engine.memory.training.recipe import RECIPE
+from engine.memory.training.shape import SHAPE as TRAINED_SHAPE
 from engine.models.shapes import SHAPE
 from engine.sampling.stages import STAGES
 from engine.settings import SETTINGS
@@ -56,7 +58,12 @@ def test_no_two_messages_have_the_same_tag() -> None:
 
 
 def test_every_set_of_fields_is_known_to_this_test() -> None:
-    known = {id(each) for each in (SETTINGS, LOAD_OPTIONS, RUN_OPTIONS, SHAPE, *(stage.fields for stage in STAGES))}
+    known = {
+        id(each)
+        for each in (
+            SETTINGS, LOAD_OPTIONS, RUN_OPTIONS, SHAPE, RECIPE, TRAINED_SHAPE, *(stage.fields for stage in STAGES),
+        )
+    }  # fmt: skip
     strangers = [place for place, fields in every_field_set() if id(fields) not in known]
     assert strangers == []
 
@@ -74,7 +81,7 @@ def test_every_field_has_a_plain_key_a_help_and_a_label() -> None:
 
 
 def test_what_the_engine_takes_says_where_its_meaning_comes_from() -> None:
-    for fields in (LOAD_OPTIONS, RUN_OPTIONS, *(stage.fields for stage in STAGES)):
+    for fields in (LOAD_OPTIONS, RUN_OPTIONS, RECIPE, TRAINED_SHAPE, *(stage.fields for stage in STAGES)):
         assert [each.key for each in fields if not each.source.strip()] == []
     assert [stage.key for stage in STAGES if not stage.source.strip()] == []
 

@@ -17,6 +17,8 @@ from PySide6.QtWidgets import QAbstractButton, QLineEdit, QListView, QScrollArea
 
 from engine.runtime.supervisor import Phase
 from gui.panels.chat.view import ChatPage
+from gui.panels.memory.mode_switch import Mode
+from gui.panels.memory.view import MemoryView
 from gui.widgets.section import FoldHeader
 from tests.screenshots.lab_scenes import (
     lab_compare,
@@ -92,6 +94,9 @@ def scenes(other_model: Path) -> tuple[Scene, ...]:
         Scene("hardware-end", "hardware", _page_of("hardware"), Studio.to_end),
         Scene("memory", "memory", _page_of("memory")),
         Scene("memory-more", "memory", _memory_more, Studio.to_end),
+        Scene("memory-train", "memory", _memory_train),
+        Scene("memory-train-end", "memory", _memory_train, Studio.to_end),
+        Scene("memory-train-described", "memory", _memory_train_described),
         Scene("models", "models", models),
         Scene("models-broken", "models", broken),
         Scene("lab-empty", "lab", lab_empty),
@@ -232,6 +237,42 @@ def _memory_more(studio: Studio) -> Iterator[None]:
     studio.live(0.2)
     yield
     fold.click()
+
+
+@contextmanager
+def _memory_train(studio: Studio) -> Iterator[None]:
+    """What training the loaded model would cost."""
+    view = _memory_view(studio)
+    view.show_mode(Mode.TRAIN)
+    studio.live(0.2)
+    yield
+    view.show_mode(Mode.RUN)
+
+
+@contextmanager
+def _memory_train_described(studio: Studio) -> Iterator[None]:
+    """A model of a size, on eight devices, with parts in RAM."""
+    view = _memory_view(studio)
+    view.show_mode(Mode.TRAIN)
+    training = view.training
+    assert training is not None
+    before = training.presenter.page
+    training.presenter.choose(None)
+    for key, value in (("n_devices", 8), ("sharding", "zero3"), ("offload", "optimizer"), ("device_memory", 24)):
+        training.presenter.change(key, value)
+    studio.live(0.2)
+    yield
+    for key in ("n_devices", "sharding", "offload", "device_memory"):
+        training.presenter.change(key, before.recipe[key])
+    training.presenter.choose(before.path)
+    view.show_mode(Mode.RUN)
+
+
+def _memory_view(studio: Studio) -> MemoryView:
+    studio.go("memory")
+    view = studio.page()
+    assert isinstance(view, MemoryView)
+    return view
 
 
 @contextmanager

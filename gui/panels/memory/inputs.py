@@ -15,6 +15,7 @@ from gui.forms import Form
 from gui.model_name import spoken_name
 from gui.panels.memory import words
 from gui.panels.memory.elsewhere import ElsewhereFold
+from gui.panels.memory.mode_switch import Mode, ModeSwitch
 from gui.panels.memory.values import KV_TYPE, MAIN_FIELDS, MORE_FIELDS, SHORTEST_N_CTX, Choice, Page
 from gui.theme import Theme, set_kind
 from gui.widgets.busy import Busy
@@ -34,6 +35,7 @@ class InputsColumn(QFrame):
         option_changed: key and value of one load option; `kv_type` stands for both cache types.
         load_wanted, fit_wanted, cancel_wanted: the buttons.
         hardware_wanted: why there is no GPU.
+        mode_chosen: the other side of the page.
     """
 
     model_chosen = Signal(object)
@@ -43,6 +45,7 @@ class InputsColumn(QFrame):
     fit_wanted = Signal()
     cancel_wanted = Signal()
     hardware_wanted = Signal()
+    mode_chosen = Signal(object)
 
     def __init__(self, theme: Theme, folded: bool, on_folded: object, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -50,6 +53,8 @@ class InputsColumn(QFrame):
         self._choices: tuple[Choice, ...] = ()
         set_kind(self, "column")
         self.setFixedWidth(theme.px(WIDTH))
+        self.mode = ModeSwitch(theme, Mode.RUN)
+        self.mode.mode_chosen.connect(self.mode_chosen)
         self.models = CalmComboBox(self)
         self.models.setAccessibleName(self.tr("Model"))
         self.models.activated.connect(lambda at: self.model_chosen.emit(self._choices[at].path))
@@ -194,6 +199,8 @@ class InputsColumn(QFrame):
         column = QVBoxLayout(inner)
         column.setContentsMargins(18, 16, 18, 16)
         column.setSpacing(Theme.SPACE[1])
+        column.addWidget(self.mode)
+        column.addSpacing(Theme.SPACE[1])
         column.addWidget(title)
         column.addSpacing(Theme.SPACE[0])
         column.addLayout(head)

@@ -1,6 +1,6 @@
 """The Memory page, “Will it fit?”: what is asked on the left, what the engine answers on the right.
 
-The view shows a `Page` and hands every decision to the presenter. Errors of the engine stand at the page with their
+The other side of the page, training, is built at the first visit. The view shows a `Page` and hands every decision to the presenter. Errors of the engine stand at the page with their
 remedies, which change the form; nothing here waits.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices, QResizeEvent
@@ -19,11 +20,15 @@ from gui.page import PanelContext
 from gui.panels.memory.answer import AnswerPane
 from gui.panels.memory.elsewhere_presenter import ElsewherePresenter
 from gui.panels.memory.inputs import InputsColumn
+from gui.panels.memory.mode_switch import Mode
 from gui.panels.memory.presenter import MemoryPresenter
 from gui.panels.memory.values import Page
 from gui.theme import Theme, set_kind
 from gui.widgets.empty_state import EmptyState
 from gui.widgets.quantities import count_text
+
+if TYPE_CHECKING:
+    from gui.panels.memory.training_view import TrainingView
 
 PAUSE_MS = 250
 NARROW_BELOW = 1200
@@ -37,6 +42,7 @@ class MemoryView(QWidget):
         super().__init__()
         self._context = context
         self._card: NoticeCard | None = None
+        self.training: TrainingView | None = None
         self._soon = QTimer(self, interval=PAUSE_MS, singleShot=True)
         theme = context.theme
         state = context.state
@@ -85,21 +91,43 @@ class MemoryView(QWidget):
 
     def activated(self) -> None:
         self.presenter.activated()
+        if self.training is not None:
+            self.training.presenter.activated()
 
     def close_panel(self) -> None:
         self._soon.stop()
         self.elsewhere.close()
+        if self.training is not None:
+            self.training.presenter.close()
         self.presenter.close()
 
     def open_file(self) -> None:
         """Choose a file anywhere on this computer."""
         ask_for_model(self, lambda name: self.presenter.choose(Path(name)))
 
+    def show_mode(self, mode: Mode) -> None:
+        """Show what running the model takes, or what training it would cost."""
+        if mode is Mode.TRAIN and self.training is None:
+            from gui.panels.memory.training_view import TrainingView  # not before it is wanted: the page opens sooner
+
+            self.training = TrainingView(self._context, self.presenter.page.path)
+            self.training.mode_chosen.connect(self.show_mode)
+            self._modes.addWidget(self.training)
+            self._narrow(self.width())
+        self._modes.setCurrentIndex(list(Mode).index(mode))
+        shown = self.inputs if mode is Mode.RUN or self.training is None else self.training.inputs
+        shown.mode.setFocus()
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self.inputs.set_narrow(event.size().width() < NARROW_BELOW)
+        self._narrow(event.size().width())
 
     # ---- inside
+
+    def _narrow(self, width: int) -> None:
+        self.inputs.set_narrow(width < NARROW_BELOW)
+        if self.training is not None:
+            self.training.inputs.set_narrow(width < NARROW_BELOW)
 
     def _show_trouble(self, page: Page) -> None:
         trouble = page.trouble
@@ -128,6 +156,7 @@ class MemoryView(QWidget):
         inputs.elsewhere.model_wanted.connect(self.elsewhere.choose_model)
         inputs.elsewhere.shape_wanted.connect(self.elsewhere.describe)
         inputs.elsewhere.cancel_wanted.connect(self.elsewhere.cancel)
+        inputs.mode_chosen.connect(self.show_mode)
         inputs.hardware_wanted.connect(lambda: self._context.go("hardware"))
         self.answer.remedy_chosen.connect(presenter.remedy)
         self.empty.first_step.connect(self.open_file)
@@ -154,7 +183,10 @@ class MemoryView(QWidget):
         self._stack = QStackedLayout(right)
         self._stack.addWidget(self.empty)
         self._stack.addWidget(area)
-        row = QHBoxLayout(self)
+        self._modes = QStackedLayout(self)
+        run = QWidget()
+        self._modes.addWidget(run)
+        row = QHBoxLayout(run)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
         row.addWidget(self.inputs)
