@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.base.errors import KnownError
+from engine.cli import what_if
 from engine.cli.repositories import safetensors_document, safetensors_lines
 from engine.cli.session import Session, add_fields, given_fields, load_options
 from engine.gguf.card import ModelKind
@@ -31,19 +32,26 @@ def add_size(parser: ArgumentParser) -> None:
     add_fields(parser.add_argument_group("a model that is only described (instead of MODEL)"), SHAPE)
     parser.add_argument("--method", choices=("dry-run",), default="dry-run", help="how to find out: ask the engine")
     parser.add_argument("--verify", action="store_true", help="load it for real too, and print what it took")
+    what_if.add_flags(parser)
     add_fields(parser, LOAD_OPTIONS)
 
 
 def size(session: Session) -> int:
-    """What a load would take; 1 when it does not fit."""
+    """What a load would take, here or on other devices; 1 when it does not fit."""
     path = _what_to_size(session)
     if not isinstance(path, Path):
         return _estimated(session, path)
     options = load_options(session)
     if session.arguments.verify and is_header_file(path):
         raise KnownError.of(not_here(path))
+    others = what_if.asked_for(session)
     estimate: Estimate = session.answer(
         lambda then, failed: session.workbench.estimate(path, options, then, failed, with_limit=True)
+    )
+    here, *elsewhere = session.answer(
+        lambda then, failed: session.workbench.figures.ask(
+            what_if.question(session, path, estimate, others), then, failed
+        )
     )
     measured: Ledger | None = None
     if session.arguments.verify:
@@ -75,14 +83,20 @@ def size(session: Session) -> int:
         "advice": [each.label for each in estimate.verdict.advice],
         "max_n_ctx": estimate.max_n_ctx,
         "took_s": estimate.took_s,
+        "margin": estimate.verdict.margin,
+        "speed": what_if.speed_document(here.speed),
     }
+    if elsewhere:
+        document |= what_if.document(elsewhere[0])
+        session.put(document, what_if.lines(elsewhere[0]))
+        return 1 if elsewhere[0].fits is Fits.NO else 0
     if measured is not None:
         document["measured"] = {
             "devices": [_device(each) for each in measured.devices],
             "total": measured.sum_bytes,
             "rss": session.workbench.state.rss_bytes,
         }
-    session.put(document, _size_lines(estimate, measured))
+    session.put(document, [*_size_lines(estimate, measured), *what_if.speed_lines(here.speed)])
     return 1 if estimate.verdict.fits is Fits.NO else 0
 
 
@@ -217,14 +231,9 @@ def _size_lines(estimate: Estimate, measured: Ledger | None) -> list[str]:
                 line += f"{_mib(taken) if taken is not None else '–':>14} measured"
             lines.append(f"{line}   {entry.how}")
         free = "unknown" if device.free_bytes is None else _mib(device.free_bytes)
-        lines.append(f"  {'sum':<10}{_mib(device.sum_bytes):>14}   of {free} free")
-    words = {
-        Fits.YES: "fits",
-        Fits.TIGHT: "fits, with hardly anything to spare",
-        Fits.NO: "does not fit",
-        Fits.UNKNOWN: "cannot tell: the free memory is unknown",
-    }
-    lines.append(words[estimate.verdict.fits])
+        limit = ", by the limit of its control group" if device.is_limited else ""
+        lines.append(f"  {'sum':<10}{_mib(device.sum_bytes):>14}   of {free} free{limit}")
+    lines.append(what_if.fits_text(estimate.verdict.fits, estimate.verdict.margin))
     if estimate.max_n_ctx is not None:
         trained = estimate.facts.n_ctx_train
         beyond = f"; the model was trained for {trained:,}" if estimate.max_n_ctx > trained > 0 else ""
