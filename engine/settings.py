@@ -63,6 +63,27 @@ SETTINGS = FieldSet(
             help="Ask the engine what a load will take and warn when it does not fit. Loading anyway stays possible.",
         ),
         Field(
+            key="memory_margin",
+            kind=FieldKind.INT,
+            default=5,
+            label="Memory to keep free",
+            help="The share of each memory that a model should leave free; with less the answer is “tight”, and the "
+            "largest context is counted up to it.",
+            source="llama.cpp's own fit keeps 1 GiB or a share of the device",
+            minimum=0,
+            maximum=50,
+            step=1,
+            unit="%",
+        ),
+        Field(
+            key="compared_devices",
+            kind=FieldKind.TEXT_LIST,
+            default=("rtx-4090", "2 x rtx-3090", "m4-max-40-64", "ddr5-6000-2ch-64"),
+            label="Devices to compare",
+            help="What the Memory page compares with this computer, one a line; several devices with + between them.",
+            advanced=True,
+        ),
+        Field(
             key="samples_per_second",
             kind=FieldKind.INT,
             default=4,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.base.errors import KnownError
+from engine.cli import what_if
 from engine.cli.repositories import files, show_repository
 from engine.cli.session import Session, add_fields, given_fields
 from engine.gguf.card import Card
@@ -30,11 +31,21 @@ def add_hardware(parser: ArgumentParser) -> None:
     """Flags of `hardware`."""
     parser.add_argument("--watch", type=float, metavar="S", help="go on for so many seconds, a JSON line each time")
     parser.add_argument("--interval", type=float, default=1.0, metavar="S", help="seconds between two readings")
+    parser.add_argument(
+        "--table",
+        nargs="?",
+        const="",
+        metavar="WORDS",
+        help="the devices that “size --on” knows, with the source of their figures; those with these words in their name",
+    )
 
 
 def hardware(session: Session) -> int:
-    """Devices and readings."""
+    """Devices and readings; or the table of devices that are not here."""
     arguments = session.arguments
+    if arguments.table is not None:
+        session.put({"table": what_if.table_document(arguments.table)}, what_if.table_lines(arguments.table))
+        return 0
     if arguments.interval <= 0:
         raise KnownError("--interval must be above 0", value=str(arguments.interval), next_step="give seconds")
     recorder = open_recorder(rate_hz=min(10.0, max(1.0, 1 / arguments.interval)))

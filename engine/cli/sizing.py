@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.base.errors import KnownError
+from engine.cli import what_if
 from engine.cli.repositories import safetensors_document, safetensors_lines
 from engine.cli.session import Session, add_fields, given_fields, load_options
 from engine.cli.training import add_training, refuse_without_train, size_of_training
@@ -50,12 +51,13 @@ def add_size(parser: ArgumentParser) -> None:
         "Devices that are not in this machine need --method formula, and stand in place of this machine's",
     )
     parser.add_argument("--verify", action="store_true", help="load it for real too, and print what it took")
+    what_if.add_flags(parser)
     add_fields(parser, LOAD_OPTIONS)
     add_training(parser)
 
 
 def size(session: Session) -> int:
-    """What a load, or training, would take; 1 when it does not fit."""
+    """What a load, here or on other devices, or training would take; 1 when it does not fit."""
     if session.arguments.train:
         return size_of_training(session)
     refuse_without_train(session.arguments)
@@ -65,22 +67,32 @@ def size(session: Session) -> int:
     options = load_options(session)
     if session.arguments.verify and is_header_file(path):
         raise KnownError.of(not_here(path))
-    method, what_if = session.arguments.method, _what_if(session.arguments.device)
+    method, sizes = session.arguments.method, _sizes(session.arguments.device)
     estimate: Estimate | None = None
     by_formula: FormulaEstimate | None = None
     if method != "formula":
         estimate = session.answer(
-            lambda then, failed: session.workbench.estimate(
-                path, options, then, failed, with_limit=True, what_if=what_if
-            )
+            lambda then, failed: session.workbench.estimate(path, options, then, failed, with_limit=True, what_if=sizes)
         )
-        _refuse_unseen(estimate.ledger, what_if)
+        _refuse_unseen(estimate.ledger, sizes)
     if method != "dry-run":
         formulas = session.workbench.formulas
         model: ModelFormula = session.answer(lambda then, failed: formulas.read(path, then, failed))
-        by_formula = formulas.estimate(model, options, what_if, with_limit=method == "formula")
+        by_formula = formulas.estimate(model, options, sizes, with_limit=method == "formula")
     found = estimate or by_formula
     assert found is not None
+    others = what_if.asked_for(session)
+    if others and estimate is None:
+        raise KnownError("Other devices start from the dry run", value="--on", next_step="leave --method formula away")
+    answers = (
+        session.answer(
+            lambda then, failed: session.workbench.figures.ask(
+                what_if.question(session, path, estimate, others), then, failed
+            )
+        )
+        if estimate is not None
+        else ()
+    )
     measured: Ledger | None = None
     if session.arguments.verify:
         session.load(str(path), options, check_memory=False)
@@ -104,7 +116,13 @@ def size(session: Session) -> int:
         "advice": [each.label for each in found.verdict.advice],
         "max_n_ctx": found.max_n_ctx,
         "took_s": found.took_s,
+        "margin": found.verdict.margin,
+        "speed": what_if.speed_document(answers[0].speed) if answers else None,
     }
+    for elsewhere in answers[1:]:
+        document |= what_if.document(elsewhere)
+        session.put(document, what_if.lines(elsewhere))
+        return 1 if elsewhere.fits is Fits.NO else 0
     if estimate is not None and by_formula is not None:
         apart = differences(by_formula.ledger, estimate.ledger)
         document["formula"] = [_device(each) for each in by_formula.ledger.devices]
@@ -116,7 +134,8 @@ def size(session: Session) -> int:
             "rss": session.workbench.state.rss_bytes,
         }
     beside = by_formula.ledger if estimate is not None and by_formula is not None else None
-    session.put(document, _size_lines(found, measured, beside))
+    speed = what_if.speed_lines(answers[0].speed) if answers else []
+    session.put(document, [*_size_lines(found, measured, beside), *speed])
     return 1 if found.verdict.fits is Fits.NO else 0
 
 
@@ -151,7 +170,7 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b?)", re.IGNORECASE)
 _UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
-def _what_if(given: Sequence[str]) -> dict[str, int]:
+def _sizes(given: Sequence[str]) -> dict[str, int]:
     """`NAME=BYTES` as names and bytes; 24GiB, 24G and 25769803776 are the same, 24GB is a little less."""
     found = {}
     for each in given:
@@ -166,8 +185,8 @@ def _what_if(given: Sequence[str]) -> dict[str, int]:
     return found
 
 
-def _refuse_unseen(ledger: Ledger, what_if: Mapping[str, int]) -> None:
-    unseen = [name for name in what_if if name not in {each.name for each in ledger.devices}]
+def _refuse_unseen(ledger: Ledger, sizes: Mapping[str, int]) -> None:
+    unseen = [name for name in sizes if name not in {each.name for each in ledger.devices}]
     if unseen:
         raise KnownError(
             "The engine places nothing on this device here, so the dry run cannot tell",
@@ -308,19 +327,14 @@ def _size_lines(estimate: Estimate | FormulaEstimate, measured: Ledger | None, b
                 line += f"{_mib(taken) if taken is not None else '–':>14} measured"
             lines.append(f"{line}   {entry.how}")
         free = "unknown" if device.free_bytes is None else _mib(device.free_bytes)
-        lines.append(f"  {'sum':<10}{_mib(device.sum_bytes):>14}   of {free} free")
+        limit = ", by the limit of its control group" if device.is_limited else ""
+        lines.append(f"  {'sum':<10}{_mib(device.sum_bytes):>14}   of {free} free{limit}")
     if by_formula is not None:
         lines += [
             f"by the formula: {part.value} {apart:+,} bytes"
             for part, apart in differences(by_formula, estimate.ledger).items()
         ]
-    words = {
-        Fits.YES: "fits",
-        Fits.TIGHT: "fits, with hardly anything to spare",
-        Fits.NO: "does not fit",
-        Fits.UNKNOWN: "cannot tell: the free memory is unknown",
-    }
-    lines.append(words[estimate.verdict.fits])
+    lines.append(what_if.fits_text(estimate.verdict.fits, estimate.verdict.margin))
     if estimate.max_n_ctx is not None:
         trained = (estimate.facts if isinstance(estimate, Estimate) else estimate.card).n_ctx_train or 0
         beyond = f"; the model was trained for {trained:,}" if estimate.max_n_ctx > trained > 0 else ""

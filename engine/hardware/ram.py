@@ -20,10 +20,14 @@ MEMBERSHIP = Path("/proc/self/cgroup")
 
 @dataclass(frozen=True, slots=True)
 class RamNow:
-    """Bytes of RAM: all there is for us, and what can be taken without pushing others out."""
+    """Bytes of RAM: all there is for us, and what can be taken without pushing others out.
+
+    `is_limited`: a control group (a container's, a service's) allows less than the machine has.
+    """
 
     total_bytes: int
     free_bytes: int
+    is_limited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ def ram_now(cgroup: Path = CGROUP, membership: Path = MEMBERSHIP) -> RamNow:
         used = number_of(folder / files.used)
         if used is not None:
             free = min(free, limit - used + _reclaimable(folder, files))
-    return RamNow(total, max(0, min(free, total)))
+    return RamNow(total, max(0, min(free, total)), is_limited=total < memory.total)
 
 
 def _groups(cgroup: Path, membership: Path) -> Iterator[tuple[Path, _Files]]:

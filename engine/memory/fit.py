@@ -15,7 +15,7 @@ from engine.base.fields import Value
 from engine.memory.ledger import DeviceLedger, Ledger, Part
 
 TIGHT_SHARE = 0.05
-"""Less than this share of a memory left free is tight."""
+"""Less than this share of a memory left free is tight, where nobody chose another margin."""
 
 N_CTX_STEP = 256
 
@@ -38,6 +38,8 @@ class Verdict:
         device: the device that decides.
         needed_bytes, free_bytes: on that device; free is None when unknown.
         advice: what would help, as buttons, best first; empty when it fits.
+        margin: the share of the memory that was to stay free.
+        is_limited: the memory is less than the machine's, by a control group's limit (a container's, a service's).
     """
 
     fits: Fits
@@ -45,20 +47,25 @@ class Verdict:
     needed_bytes: int
     free_bytes: int | None
     advice: tuple[Remedy, ...]
+    margin: float = TIGHT_SHARE
+    is_limited: bool = False
 
 
-def judge(ledger: Ledger, options: Mapping[str, Value], *, freed_bytes: int = 0) -> Verdict:
+def judge(
+    ledger: Ledger, options: Mapping[str, Value], *, freed_bytes: int = 0, margin: float = TIGHT_SHARE
+) -> Verdict:
     """Compare a ledger with what is free.
 
     Args:
         ledger: predicted.
         options: the load options it was predicted with.
         freed_bytes: RAM that will be free once the model that is loaded now is gone.
+        margin: the share of each memory that is to stay free; less is tight.
     """
     worst: tuple[Fits, DeviceLedger] | None = None
     order = (Fits.YES, Fits.UNKNOWN, Fits.TIGHT, Fits.NO)
     for index, device in enumerate(ledger.devices):
-        fits = _fits(device, freed_bytes if index == 0 else 0)
+        fits = _fits(device, freed_bytes if index == 0 else 0, margin)
         if worst is None or order.index(fits) > order.index(worst[0]):
             worst = (fits, device)
     assert worst is not None
@@ -66,11 +73,11 @@ def judge(ledger: Ledger, options: Mapping[str, Value], *, freed_bytes: int = 0)
     free = (
         None if device.free_bytes is None else device.free_bytes + (freed_bytes if device is ledger.devices[0] else 0)
     )
-    advice = _advice(ledger, device, options, free) if fits in (Fits.NO, Fits.TIGHT) else ()
-    return Verdict(fits, device.name, device.sum_bytes, free, advice)
+    advice = _advice(ledger, device, options, free, margin) if fits in (Fits.NO, Fits.TIGHT) else ()
+    return Verdict(fits, device.name, device.sum_bytes, free, advice, margin, device.is_limited)
 
 
-def largest_n_ctx(shorter: Ledger, longer: Ledger, *, freed_bytes: int = 0) -> int | None:
+def largest_n_ctx(shorter: Ledger, longer: Ledger, *, freed_bytes: int = 0, margin: float = TIGHT_SHARE) -> int | None:
     """The largest context that fits, from two ledgers of the same model at different contexts, to 256 tokens.
 
     The cache grows linearly, and so does the rest but for steps; the straight line through the two is exact for the
@@ -82,7 +89,7 @@ def largest_n_ctx(shorter: Ledger, longer: Ledger, *, freed_bytes: int = 0) -> i
     for index, (low, high) in enumerate(zip(shorter.devices, longer.devices, strict=True)):
         if low.free_bytes is None:
             return None
-        room = (low.free_bytes + (freed_bytes if index == 0 else 0)) * (1 - TIGHT_SHARE)
+        room = (low.free_bytes + (freed_bytes if index == 0 else 0)) * (1 - margin)
         slope = (high.sum_bytes - low.sum_bytes) / (longer.n_ctx - shorter.n_ctx)
         if slope <= 0:
             if low.sum_bytes > room:
@@ -95,23 +102,23 @@ def largest_n_ctx(shorter: Ledger, longer: Ledger, *, freed_bytes: int = 0) -> i
     return max(0, int(best) // N_CTX_STEP * N_CTX_STEP)
 
 
-def _fits(device: DeviceLedger, freed_bytes: int) -> Fits:
+def _fits(device: DeviceLedger, freed_bytes: int, margin: float) -> Fits:
     if device.free_bytes is None:
         return Fits.UNKNOWN
     free = device.free_bytes + freed_bytes
     if device.sum_bytes > free:
         return Fits.NO
     total = device.total_bytes or free
-    return Fits.TIGHT if free - device.sum_bytes < TIGHT_SHARE * total else Fits.YES
+    return Fits.TIGHT if free - device.sum_bytes < margin * total else Fits.YES
 
 
 def _advice(
-    ledger: Ledger, device: DeviceLedger, options: Mapping[str, Value], free_bytes: int | None
+    ledger: Ledger, device: DeviceLedger, options: Mapping[str, Value], free_bytes: int | None, margin: float
 ) -> tuple[Remedy, ...]:
     advice: list[Remedy] = []
     cache = device.size_of(Part.KV) or 0
     if cache and free_bytes is not None and ledger.n_ctx > N_CTX_STEP:
-        room = free_bytes * (1 - TIGHT_SHARE) - (device.sum_bytes - cache)
+        room = free_bytes * (1 - margin) - (device.sum_bytes - cache)
         n_ctx = int(room / (cache / ledger.n_ctx)) // N_CTX_STEP * N_CTX_STEP
         if N_CTX_STEP <= n_ctx < ledger.n_ctx:
             advice.append(Remedy(RemedyKind.SET_OPTION, f"Use {n_ctx:,} context", f"n_ctx={n_ctx}"))

@@ -40,13 +40,17 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class DeviceLedger:
-    """One memory: its parts, and how much there is. `total_bytes` and `free_bytes` are None where unknown."""
+    """One memory: its parts, and how much there is. `total_bytes` and `free_bytes` are None where unknown.
+
+    `is_limited`: a control group allows less of it than the machine has.
+    """
 
     name: str
     kind: DeviceKind
     total_bytes: int | None
     free_bytes: int | None
     entries: tuple[Entry, ...]
+    is_limited: bool = False
 
     @property
     def sum_bytes(self) -> int:
@@ -89,6 +93,7 @@ def ledger_of(
     *,
     ram_total_bytes: int | None,
     ram_free_bytes: int | None,
+    ram_is_limited: bool = False,
     kv_text: str = "",
     vocab_bytes: int | None = None,
 ) -> Ledger:
@@ -98,6 +103,7 @@ def ledger_of(
         use: a dry run or a loaded model.
         devices: what the engine sees, for totals and free memory.
         ram_total_bytes, ram_free_bytes: of this computer, as the hardware room measures them; ggml does not.
+        ram_is_limited: a control group's limit is in them.
         kv_text: how the KV cache comes about ("4,096 tokens · f16").
         vocab_bytes: the tokenizer's share as a dry run measured it, for a use that does not know it.
     """
@@ -116,7 +122,10 @@ def ledger_of(
         entries += _draft_entries(use, drafts.get(name, []), is_ram=name == RAM)
         if name == RAM:
             entries += _host_entries(use, vocab_bytes)
-            ledgers.append(DeviceLedger(RAM, DeviceKind.CPU, ram_total_bytes, ram_free_bytes, tuple(entries)))
+            found = DeviceLedger(
+                RAM, DeviceKind.CPU, ram_total_bytes, ram_free_bytes, tuple(entries), is_limited=ram_is_limited
+            )
+            ledgers.append(found)
         else:
             device = known.get(name)
             ledgers.append(

@@ -14,6 +14,7 @@ from engine.base.clock import Clock
 from engine.store.conversations import Conversations
 from engine.store.db import Database, folder_fault, open_file, open_memory
 from engine.store.export import Exports
+from engine.store.measurements import Measurements
 from engine.store.messages import Messages
 from engine.store.presence import Presence
 from engine.store.rows import SearchHit
@@ -32,6 +33,7 @@ class Store:
     Attributes:
         conversations, messages, runs: the tables.
         exports: conversations to text and back.
+        measurements: what loads took here, and how fast the devices are.
         path: the file, None when nothing is saved.
         n_recovered: how many answers a dead window had left unfinished and opening has called stopped.
     """
@@ -43,6 +45,7 @@ class Store:
         self.messages = Messages(database, presence, clock, new_id)
         self.runs = Runs(database, clock, new_id)
         self.exports = Exports(database, self.conversations, self.messages, self.runs, new_id)
+        self.measurements = Measurements(database, clock)
         self.n_recovered = 0
         self._presence = presence
 

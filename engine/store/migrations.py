@@ -128,12 +128,29 @@ def m005_speculation(connection: sqlite3.Connection) -> None:
         connection.execute(f"ALTER TABLE runs ADD COLUMN {column}")
 
 
+def m006_measurements(connection: sqlite3.Connection) -> None:
+    """What loads took beside what was predicted, and how fast devices are, by machine. Bytes, and a second."""
+    connection.execute(
+        "CREATE TABLE loads ("
+        " number INTEGER PRIMARY KEY, machine TEXT NOT NULL, model_path TEXT NOT NULL, loaded_utc TEXT NOT NULL,"
+        " n_ctx INTEGER NOT NULL, predicted_bytes INTEGER NOT NULL CHECK (predicted_bytes > 0),"
+        " measured_bytes INTEGER NOT NULL)"
+    )
+    connection.execute("CREATE INDEX loads_by_model ON loads (machine, model_path, number)")
+    connection.execute(
+        "CREATE TABLE device_rates ("
+        " machine TEXT NOT NULL, device TEXT NOT NULL, measured_utc TEXT NOT NULL, read_bytes_s REAL NOT NULL,"
+        " flops_s REAL, spread REAL NOT NULL, model TEXT NOT NULL, PRIMARY KEY (machine, device)) WITHOUT ROWID"
+    )
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     m001_first_tables,
     m002_thinking_time,
     m003_exact_runs,
     m004_conversation_chain,
     m005_speculation,
+    m006_measurements,
 )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from engine.base.errors import Trouble
-from engine.memory.fit import largest_n_ctx
+from engine.memory.fit import TIGHT_SHARE, largest_n_ctx
 from engine.memory.ledger import DeviceLedger, Entry, Ledger, Part
 
 GROWING = (Part.KV, Part.RECURRENT, Part.COMPUTE, Part.DRAFT)
@@ -102,15 +102,16 @@ def _device_between(low: DeviceLedger, high: DeviceLedger, share: float, kv_how:
     return replace(low, entries=tuple(entries))
 
 
-def largest_on(ledgers: Sequence[Ledger], freed_bytes: int) -> int | None:
+def largest_on(ledgers: Sequence[Ledger], freed_bytes: int, margin: float = TIGHT_SHARE) -> int | None:
     """The largest context that fits, between the planned ones; the last of them if that fits, for beyond nobody asked.
 
     Args:
         ledgers: of one model and cache type, by ascending context; at least two.
         freed_bytes: RAM that counts as free too.
+        margin: share of each memory that is to stay free.
     """
     for low, high in itertools.pairwise(ledgers):
-        limit = largest_n_ctx(low, high, freed_bytes=freed_bytes)
+        limit = largest_n_ctx(low, high, freed_bytes=freed_bytes, margin=margin)
         if limit is None or limit < high.n_ctx:
             return limit
     return ledgers[-1].n_ctx

@@ -76,6 +76,11 @@ class MemoryChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class RatesKept:
+    """How fast a device of this computer is was measured, and kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class TroubleShown:
     """Something went wrong that belongs on a page: its key, or "" for whichever is open."""
 

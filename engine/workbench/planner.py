@@ -16,7 +16,7 @@ from engine.base.errors import KnownError, Remedy, RemedyKind, Trouble
 from engine.base.fields import Value
 from engine.base.jobs import JobHandle, Jobs, Task
 from engine.hardware.ram import ram_now
-from engine.memory.fit import Verdict, judge, largest_n_ctx
+from engine.memory.fit import TIGHT_SHARE, Verdict, judge, largest_n_ctx
 from engine.memory.ledger import RAM, Ledger, ledger_of, with_sizes
 from engine.models.header_files import laid_out
 from engine.models.labels import model_label
@@ -34,10 +34,13 @@ class Planner:
     Args:
         jobs: where the plans run.
         state: the engine's state now, for its devices and for what the loaded model would give back.
+        margin: the share of each memory that is to stay free, as the settings have it now.
     """
 
-    def __init__(self, jobs: Jobs, state: Callable[[], EngineState]) -> None:
-        self._jobs, self._state = jobs, state
+    def __init__(
+        self, jobs: Jobs, state: Callable[[], EngineState], margin: Callable[[], float] = lambda: TIGHT_SHARE
+    ) -> None:
+        self._jobs, self._state, self._margin = jobs, state, margin
         self._estimate_jobs: dict[str, JobHandle[Any]] = {}
         self._curve_job: JobHandle[Any] | None = None
         self._plans: dict[tuple[object, ...], Planned] = {}
@@ -154,9 +157,14 @@ class Planner:
             self._state().devices,
             ram_total_bytes=ram.total_bytes,
             ram_free_bytes=ram.free_bytes,
+            ram_is_limited=ram.is_limited,
             kv_text=kv_text(use.n_ctx, str(options["type_k"]), str(options["type_v"])),
             vocab_bytes=self._vocab_bytes,
         )
+
+    def judge(self, ledger: Ledger, options: Mapping[str, Value], freed_bytes: int) -> Verdict:
+        """Whether it fits, with the margin that the settings ask for."""
+        return judge(ledger, options, freed_bytes=freed_bytes, margin=self._margin())
 
     def planned(self, path: Path, options: Mapping[str, Value], task: Task) -> Planned:
         """A plan, remembered for the same file and options. Blocks: call it in a job."""
@@ -182,7 +190,7 @@ class Planner:
             return CurveLine(*pair, (), None, answer)
         typed = {**options, "type_k": pair[0], "type_v": pair[1]}
         ledgers = tuple(self.ledger(each.memory, typed) for each in answer)
-        limit = largest_on(ledgers, self.freed_bytes()) if len(ledgers) > 1 else None
+        limit = largest_on(ledgers, self.freed_bytes(), self._margin()) if len(ledgers) > 1 else None
         return CurveLine(*pair, ledgers, limit)
 
     def _estimate_of(
@@ -199,12 +207,12 @@ class Planner:
         if other is not None:
             second = with_sizes(self.ledger(other.memory, options), what_if)
             low, high = sorted((ledger, second), key=lambda each: each.n_ctx)
-            limit = largest_n_ctx(low, high, freed_bytes=freed)
+            limit = largest_n_ctx(low, high, freed_bytes=freed, margin=self._margin())
         return Estimate(
             path=str(path),
             options=dict(LOAD_OPTIONS.changed(dict(options))),
             ledger=ledger,
-            verdict=judge(ledger, options, freed_bytes=freed),
+            verdict=self.judge(ledger, options, freed),
             facts=planned.facts,
             max_n_ctx=limit,
             took_s=planned.memory.took_s,

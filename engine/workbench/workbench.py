@@ -21,7 +21,7 @@ from engine.base.fields import Value
 from engine.base.jobs import JobHandle, Jobs, Task
 from engine.base.paths import Paths
 from engine.hardware import open_recorder
-from engine.memory.fit import Fits, judge
+from engine.memory.fit import Fits
 from engine.memory.ledger import Ledger
 from engine.models.header_files import is_header_file, not_here
 from engine.models.labels import model_label
@@ -35,6 +35,7 @@ from engine.store.rows import MessageId, RunId, RunRow
 from engine.wire.load_options import LOAD_OPTIONS
 from engine.wire.messages import (
     Bench,
+    Benched,
     BenchProgress,
     Loaded,
     LoadFailed,
@@ -57,9 +58,11 @@ from engine.workbench.events import (
     LibraryScanned,
     MemoryChanged,
     ModelConsidered,
+    RatesKept,
     SettingsChanged,
     TroubleShown,
 )
+from engine.workbench.figures import Figures
 from engine.workbench.hub_desk import HubDesk
 from engine.workbench.laboratory import Laboratory
 from engine.workbench.planner import Planner, too_big
@@ -88,6 +91,7 @@ class Workbench:
         bus: where everything is posted.
         paths: where everything is kept.
         dialogue: the conversation that is open.
+        figures: what a model would do on other devices, and what was measured on these.
         lab: the decoding laboratory.
         records: stored answers: their tokens, the tree of their forks, replay, two of them side by side.
         hub: models that are not here: headers from the hub, and models that are only described.
@@ -121,10 +125,11 @@ class Workbench:
         self.missing_folders: tuple[str, ...] = ()
         self.supervisor = Supervisor(self.bus, self._clock, spawn=spawn or self._spawn, on_state=self._engine_changed)
         self.lab = Laboratory(self.supervisor, lambda: self.chain)
-        self._planner = Planner(self.jobs, lambda: self.supervisor.state)
+        self._planner = Planner(self.jobs, lambda: self.supervisor.state, lambda: self.memory_margin)
         self.hub = HubDesk(self.jobs, paths.cache)
         self.formulas = Formulas(self.jobs, lambda: self.supervisor.state.devices, self._planner)
         self._in_store = StoreLane(paths.database, self.bus, self.jobs, self._clock)
+        self.figures = Figures(self.jobs, self._in_store, paths.database, lambda: self.bus.post(RatesKept()))
         self.dialogue = Dialogue(self.bus, self.supervisor, self._in_store, self._clock)
         self.records = Records(self.bus, self.supervisor, self._in_store)
         self.chains = Chains(self.bus, self.dialogue, self.supervisor, self._keep_chains)
@@ -200,6 +205,11 @@ class Workbench:
         return self.chains.kept.chain
 
     @property
+    def memory_margin(self) -> float:
+        """The share of each memory that a model should leave free."""
+        return int(str(self.settings["memory_margin"])) / 100
+
+    @property
     def state(self) -> EngineState:
         """What the engine does now."""
         return self.supervisor.state
@@ -229,9 +239,8 @@ class Workbench:
 
         def then(planned: Planned) -> None:
             self._plan_job = None
-            freed = self._planner.freed_bytes()
             self.predicted = self._planner.ledger(planned.memory, wanted)
-            verdict = judge(self.predicted, wanted, freed_bytes=freed)
+            verdict = self._planner.judge(self.predicted, wanted, self._planner.freed_bytes())
             self.bus.post(MemoryChanged(self.predicted, None, verdict))
             if verdict.fits is Fits.NO:
                 self.supervisor.end_planning()
@@ -460,8 +469,13 @@ class Workbench:
         failed: Callable[[Trouble], None],
         progress: Callable[[BenchProgress], None] | None = None,
     ) -> None:
-        """Measure the loaded model; `then` takes a `Benched`."""
-        self.supervisor.request(command, then, failed, progress)
+        """Measure the loaded model, and keep how fast its device is; `then` takes a `Benched`."""
+
+        def learnt(found: Benched) -> None:
+            self.figures.learn(self.state, self.measured, found)
+            then(found)
+
+        self.supervisor.request(command, learnt, failed, progress)
 
     def recent_runs(self, then: Callable[[tuple[RunRow, ...]], None], limit: int = 200) -> None:
         """The last answers of all conversations and how they went, newest first."""
@@ -582,6 +596,7 @@ class Workbench:
     def _loaded(self, event: Loaded) -> None:
         self.set_setting("last_model", event.facts.path)
         self.measured = self._planner.ledger(event.memory, self.supervisor.load_options)
+        self.figures.remember_load(event.facts.path, self.predicted, self.measured)
         self.bus.post(MemoryChanged(self.predicted, self.measured, None))
 
     def _load_failed(self, event: LoadFailed) -> None:

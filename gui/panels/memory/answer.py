@@ -62,6 +62,9 @@ class AnswerPane(QWidget):
         set_kind(self.copy_button, "link")
         self.copy_button.setAccessibleName(self.tr("Copy the ledger as a table"))
         self.copy_button.clicked.connect(lambda: self.table.copy())
+        self.loads = QLabel()
+        set_kind(self.loads, "caption")
+        self.loads.setWordWrap(True)
         self.curve = CurvePlot(theme)
         self.advice = QFrame()
         set_kind(self.advice, "card")
@@ -84,6 +87,9 @@ class AnswerPane(QWidget):
             self.source.setText(words.source_text(answer))
             self._show_bars(answer)
             self._show_table(answer)
+        self.loads.setText(words.loads_text(page.loads))
+        self.loads.setToolTip(words.loads_tip(page.loads))
+        self.loads.setVisible(bool(page.loads))
         if answer is None:
             self._show_bars(None)
         if (page.advice, answer is None) != (before.advice, before.answer is None):
@@ -236,6 +242,8 @@ class AnswerPane(QWidget):
         self._table_column.setSpacing(0)
         self._table_column.addLayout(head)
         self._table_column.addWidget(self.table)
+        self._table_column.addSpacing(Theme.SPACE[0])
+        self._table_column.addWidget(self.loads)
         self._table_column.addStretch(1)
         self._body = QWidget()
         self._sides = QBoxLayout(QBoxLayout.Direction.LeftToRight, self._body)

@@ -21,6 +21,7 @@ from engine.models.header_files import is_header_file
 from engine.models.labels import model_label
 from engine.models.library import LibraryEntry
 from engine.runtime.supervisor import Phase
+from engine.store.measurements import LoadMeasured
 from engine.wire.messages import DeviceKind
 from engine.workbench import Workbench
 from engine.workbench.by_formula import FormulaEstimate, ModelFormula
@@ -117,9 +118,10 @@ class MemoryPresenter:
         if path != self.page.path:
             self._curve_key = None
             self._set(path=path, card=entry.card if entry else None, answer=None, trouble=None, advice=(), curve=None,
-                      limit=None, is_curve_old=False)  # fmt: skip
+                      limit=None, is_curve_old=False, loads=())  # fmt: skip
             self._formula = None
             self._workbench.formulas.read(path, self._formula_read, lambda _trouble: None)
+            self._ask_loads(path)
         if entry is None:
             self._workbench.look_into(path, self._looked_into)
         self._set(choices=self._choices(), is_loaded=self._is_loaded(self.options))
@@ -265,7 +267,7 @@ class MemoryPresenter:
             self._set(is_planning=answer is not None, limit=None)  # what stands there is of the options before
             return
         freed = answer.freed_bytes if answer is not None else self.page.curve.freed_bytes
-        verdict = judge(ledger, self.options, freed_bytes=freed)
+        verdict = judge(ledger, self.options, freed_bytes=freed, margin=self._workbench.memory_margin)
         self._set(answer=Answer(ledger, None, verdict, freed, None), trouble=None)
         self._advise()
 
@@ -352,8 +354,17 @@ class MemoryPresenter:
         settled = self._engine_key()
         if settled != self._settled:
             self._settled = settled
+            if self.page.path is not None and self._workbench.measured is not None:
+                self._ask_loads(self.page.path)
             if self.page.path is not None and not self.page.is_planning:
                 self.plan()  # another model is in memory now, so other amounts are free
+
+    def _ask_loads(self, path: Path) -> None:
+        def then(loads: tuple[LoadMeasured, ...]) -> None:
+            if path == self.page.path:
+                self._set(loads=loads)
+
+        self._workbench.figures.loads(path, then)
 
     def _engine_key(self) -> object:
         """Changes when a model came or went."""

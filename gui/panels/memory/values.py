@@ -14,6 +14,7 @@ from engine.base.fields import Field, Value
 from engine.gguf.card import Card
 from engine.memory.fit import Verdict
 from engine.memory.ledger import Ledger
+from engine.store.measurements import LoadMeasured
 from engine.wire.load_options import LOAD_OPTIONS, N_CTX
 from engine.workbench.curve import MemoryCurve
 from gui.panels.memory.advice import Advice
@@ -95,6 +96,7 @@ class Page:
         is_curve_old: it is of other options, and a new one is on its way.
         is_loaded: this model is loaded with exactly these options.
         load_fraction: 0 to 1 while this model is being loaded, else None.
+        loads: what the last loads of this model took here, newest first.
     """
 
     choices: tuple[Choice, ...] = ()
@@ -111,3 +113,4 @@ class Page:
     is_curve_old: bool = False
     is_loaded: bool = False
     load_fraction: float | None = None
+    loads: tuple[LoadMeasured, ...] = ()

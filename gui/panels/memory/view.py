@@ -19,6 +19,9 @@ from gui.notices import NoticeCard, Severity
 from gui.page import PanelContext
 from gui.panels.memory.answer import AnswerPane
 from gui.panels.memory.elsewhere_presenter import ElsewherePresenter
+from gui.panels.memory.hardware_presenter import HardwarePresenter
+from gui.panels.memory.hardware_section import HardwareSection
+from gui.panels.memory.hardware_values import HardwareView
 from gui.panels.memory.inputs import InputsColumn
 from gui.panels.memory.mode_switch import Mode
 from gui.panels.memory.presenter import MemoryPresenter
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 PAUSE_MS = 250
 NARROW_BELOW = 1200
 FOLD = "memory.advanced"
+HARDWARE_FOLD = "memory.hardware"
 
 
 class MemoryView(QWidget):
@@ -48,6 +52,10 @@ class MemoryView(QWidget):
         state = context.state
         self.inputs = InputsColumn(theme, state.flag(FOLD, True), lambda folded: state.set_flag(FOLD, folded))
         self.answer = AnswerPane(theme)
+        folded = state.flag(HARDWARE_FOLD, False)
+        self.hardware = HardwareSection(
+            theme, folded=folded, on_folded=lambda folded: state.set_flag(HARDWARE_FOLD, folded)
+        )
         self.empty = EmptyState(
             theme,
             self.tr("Choose a model on the left, or open a file: here stands what it takes in memory, part by part."),
@@ -56,6 +64,7 @@ class MemoryView(QWidget):
             icon=lambda: context.icons.icon("memory", "text3", 32),
         )
         self._lay_out()
+        self.on_hardware = HardwarePresenter(context.workbench, self, is_open=not folded)
         self.presenter = MemoryPresenter(context.workbench, self)
         self.elsewhere = ElsewherePresenter(context.workbench, self.inputs.elsewhere.show_state, self.presenter.choose)
         self._soon.timeout.connect(self.presenter.plan)
@@ -69,6 +78,11 @@ class MemoryView(QWidget):
         devices = self._context.workbench.state.devices
         self.answer.show_page(page, devices)
         self._show_trouble(page)
+        answer = page.answer
+        if page.path is None or answer is None:
+            self.on_hardware.show_plan(None, is_loaded=page.is_loaded)
+        elif not answer.is_rough:  # what is read off the curve is there for a quarter of a second
+            self.on_hardware.show_plan((page.path, answer.ledger, answer.verdict.fits), is_loaded=page.is_loaded)
         self._stack.setCurrentIndex(0 if page.path is None else 1)
 
     def plan_soon(self) -> None:
@@ -87,6 +101,12 @@ class MemoryView(QWidget):
     def open_folder(self, folder: str) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(folder))
 
+    def show_hardware(self, view: HardwareView) -> None:
+        self.hardware.show_hardware(view)
+
+    def clear_typed(self) -> None:
+        self.hardware.clear_typed()
+
     # ---- the page's life
 
     def activated(self) -> None:
@@ -96,10 +116,11 @@ class MemoryView(QWidget):
 
     def close_panel(self) -> None:
         self._soon.stop()
-        self.elsewhere.close()
         if self.training is not None:
             self.training.presenter.close()
+        self.on_hardware.close()
         self.presenter.close()
+        self.elsewhere.close()
 
     def open_file(self) -> None:
         """Choose a file anywhere on this computer."""
@@ -159,6 +180,13 @@ class MemoryView(QWidget):
         inputs.mode_chosen.connect(self.show_mode)
         inputs.hardware_wanted.connect(lambda: self._context.go("hardware"))
         self.answer.remedy_chosen.connect(presenter.remedy)
+        hardware, beside = self.hardware, self.on_hardware
+        hardware.typed.connect(beside.type)
+        hardware.add_wanted.connect(beside.add)
+        hardware.device_chosen.connect(beside.choose)
+        hardware.remove_wanted.connect(beside.remove)
+        hardware.measure_wanted.connect(beside.measure)
+        hardware.open_changed.connect(beside.set_open)
         self.empty.first_step.connect(self.open_file)
 
     def _lay_out(self) -> None:
@@ -169,6 +197,7 @@ class MemoryView(QWidget):
         column.setSpacing(Theme.SPACE[2])
         column.addLayout(self._notice)
         column.addWidget(self.answer)
+        column.addWidget(self.hardware)
         column.addStretch(1)
         area = QScrollArea()
         area.setWidgetResizable(True)

@@ -5,7 +5,7 @@ Apart from the presenter because words are translated by Qt, apart from the view
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from PySide6.QtCore import QCoreApplication
 
@@ -16,6 +16,7 @@ from engine.memory.fit import Fits, Verdict
 from engine.memory.ledger import RAM, DeviceLedger, Ledger, Part
 from engine.models.remote import RemoteModel
 from engine.models.safetensors import SafetensorsModel
+from engine.store.measurements import LoadMeasured
 from engine.wire.messages import DeviceInfo, DeviceKind
 from gui.panels.memory.advice import Advice, AdviceKind
 from gui.panels.memory.values import Answer
@@ -24,6 +25,7 @@ from gui.widgets.ledger_table import LedgerRow
 from gui.widgets.quantities import bytes_text, count_text, seconds_text, unknown_text
 
 DOT = " \N{MIDDLE DOT} "
+LAST_LOADS = 3
 
 PART_COLORS = {
     Part.WEIGHTS: PlotRole.WEIGHTS,
@@ -118,13 +120,20 @@ def verdict_text(answer: Answer, devices: tuple[DeviceInfo, ...] = ()) -> str:
                 size=rough + bytes_text(each.sum_bytes), device=device_text(each.name, devices)
             )
             parts.append(text)
-    return ", ".join(parts) + "."
+    text = ", ".join(parts) + "."
+    if verdict.fits is Fits.TIGHT:
+        text += " " + _tr("Less than {margin} % of it would stay free.").format(margin=round(verdict.margin * 100))
+    elif verdict.fits is Fits.YES and verdict.margin:
+        text += " " + _tr("{margin} % are kept free.").format(margin=round(verdict.margin * 100))
+    return text
 
 
 def _needs(verdict: Verdict, rough: str, devices: tuple[DeviceInfo, ...]) -> str:
     needed, device = rough + bytes_text(verdict.needed_bytes), device_text(verdict.device, devices)
     if verdict.free_bytes is None:
         return _tr("{needed} in {device}, whose free memory is unknown").format(needed=needed, device=device)
+    if verdict.is_limited:
+        device = _tr("{device} by the limit of its control group").format(device=device)
     if verdict.fits is Fits.NO:
         text = _tr("It needs {needed}, and {free} are free in {device}")
     else:
@@ -146,6 +155,41 @@ def source_text(answer: Answer) -> str:
         size = bytes_text(answer.freed_bytes)
         text += " " + _tr("The {size} of the loaded model count as free.").format(size=size)
     return text
+
+
+def loads_text(loads: Sequence[LoadMeasured]) -> str:
+    """How well the last loads were predicted: "Last 3 loads here: +0.4 %"; "" without any."""
+    last = loads[:LAST_LOADS]
+    if not last:
+        return ""
+    error = sum(each.error for each in last) / len(last)
+    if len(last) == 1:
+        return _tr("The last load here: {error} against what was predicted.").format(error=signed_percent(error))
+    return _tr("Last {n} loads here: {error} against what was predicted.").format(
+        n=len(last), error=signed_percent(error)
+    )
+
+
+def loads_tip(loads: Sequence[LoadMeasured]) -> str:
+    """The last loads one by one."""
+    line = _tr("{day}, {n} context: predicted {predicted}, measured {measured} ({error})")
+    return "\n".join(
+        line.format(
+            day=each.loaded_utc[:10],
+            n=count_text(each.n_ctx),
+            predicted=bytes_text(each.predicted_bytes),
+            measured=bytes_text(each.measured_bytes),
+            error=signed_percent(each.error),
+        )
+        for each in loads[:LAST_LOADS]
+    )
+
+
+def signed_percent(share: float) -> str:
+    """A difference: +0.4 %, −1.2 %, ±0.0 %."""
+    text = f"{abs(share):.1%}".replace("%", " %")
+    sign = "±" if text.startswith("0.0 ") else "+" if share > 0 else "\N{MINUS SIGN}"
+    return sign + text
 
 
 def left_text(device: DeviceLedger, freed_bytes: int) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from engine.settings import SETTINGS
 from engine.workbench import Workbench
 from engine.workbench.events import EngineChanged, SettingsChanged
 
-ELSEWHERE = frozenset({"last_model", "model_folders"})
+ELSEWHERE = frozenset({"last_model", "model_folders", "compared_devices"})
 """Settings that are not edited here."""
 
 
@@ -34,7 +34,7 @@ class Section(enum.Enum):
 
 
 KEYS: Mapping[Section, tuple[str, ...]] = {
-    Section.GENERAL: ("theme", "open_last_model", "show_memory_verdict"),
+    Section.GENERAL: ("theme", "open_last_model", "show_memory_verdict", "memory_margin"),
     Section.CHATS: ("system_prompt",),
     Section.HARDWARE: ("samples_per_second", "plot_minutes", "patient_threads"),
 }

@@ -148,6 +148,56 @@ def test_size_predicts_what_verify_measures(tmp_path: Path, smollm2: Path) -> No
     assert predicted["parts"]["recurrent"] is None
 
 
+def test_size_answers_for_devices_that_are_not_here(tmp_path: Path, smollm2: Path) -> None:
+    asked = ["size", str(smollm2), "--n-ctx", "2048"]
+    found = answer(tmp_path, *asked, "--on", "rtx-3090,rtx-3090")
+    assert [each["name"] for each in found["devices"]] == ["NVIDIA GeForce RTX 3090"] * 2
+    assert sum(each["n_layers"] for each in found["devices"]) == 30
+    assert sum(each["parts"]["kv"] for each in found["devices"]) == 47_185_920
+    for device in found["devices"]:
+        assert device["sum"] == sum(value for value in device["parts"].values() if value is not None)
+        assert "whitepaper" in device["source"]
+    assert (found["fits"], found["on"]["split"], found["on"]["n_gpu_layers"]) == ("yes", "layer", 31)
+    speed = found["speed"]
+    assert 0 < speed["decode_tps_low"] < speed["decode_tps_high"]
+    assert 0 < speed["prefill_tps_low"] < speed["prefill_tps_high"]
+    assert "RTX 3090" in speed["bottleneck"]
+    deep = answer(tmp_path, *asked, "--on", "rtx-3090", "--at-depth", "2048")["speed"]
+    assert deep["decode_tps_high"] < answer(tmp_path, *asked, "--on", "rtx-3090")["speed"]["decode_tps_high"]
+
+
+def test_size_says_no_for_a_device_that_is_too_small(tmp_path: Path, smollm2: Path) -> None:
+    done = run(tmp_path, "size", str(smollm2), "--on", "0.1GiB@100GB/s", "--json")
+    assert done.returncode == 1
+    found = json.loads(done.stdout)
+    assert found["fits"] == "no"
+    assert found["speed"]["prefill_tps_low"] is None  # nobody said how fast it computes
+
+
+def test_bench_tells_size_how_fast_this_machine_is(tmp_path: Path, smollm2: Path) -> None:
+    """Before: unknown, and no number made up. After, if nothing else was in the way: what was measured is in the range."""
+    asked = ["size", str(smollm2), "--n-ctx", "1024"]
+    before = answer(tmp_path, *asked)["speed"]
+    assert before["decode_tps_low"] is before["prefill_tps_high"] is None
+    assert "bench" in before["bottleneck"]
+    flags = ["--prefill", "64", "--depth", "0", "--n-decode", "8", "--repeats", "2", "--n-ctx", "1024"]
+    measured = answer(tmp_path, "bench", str(smollm2), *flags)
+    after = answer(tmp_path, *asked)["speed"]
+    if measured["contended"]:
+        assert after == before
+    else:
+        assert after["decode_tps_low"] < measured["decode"][0]["tps"] < after["decode_tps_high"]
+        assert after["measured"]
+        assert "measured here" in after["bottleneck"]
+
+
+def test_the_table_of_devices_is_listed_with_its_sources(tmp_path: Path) -> None:
+    found = answer(tmp_path, "hardware", "--table", "rtx 40")["table"]
+    assert {"rtx-4090", "rtx-4080"} <= {each["key"] for each in found}
+    assert all(each["source"] and each["bandwidth"] > 0 for each in found)
+    assert "1,008.0 GB/s" in run(tmp_path, "hardware", "--table", "4090").stdout
+
+
 def test_size_tells_the_draft_model_apart(tmp_path: Path, smollm2: Path) -> None:
     flags = ["--n-ctx", "1024", "--n-ctx-draft", "512", "--model-draft", "starter", "--verify"]
     found = answer(tmp_path, "size", str(smollm2), *flags)
@@ -257,6 +307,10 @@ def test_doctor_finds_everything_in_order(tmp_path: Path) -> None:
         (["models", "scan", "nowhere"], "nowhere"),
         (["bench", "starter", "--repeats", "0"], "at least 1"),
         (["hardware", "--interval", "0"], "above 0"),
+        (["size", "starter", "--on", "voodoo"], "hardware --table"),
+        (["size", "starter", "--on", "m1-max"], "m1-max-32"),
+        (["size", "starter", "--split", "row"], "--on"),
+        (["size", "starter", "--on", ",".join(["p40"] * 9)], "name fewer"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else value,
 )

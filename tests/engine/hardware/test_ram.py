@@ -37,11 +37,13 @@ def test_without_control_groups_the_machines_own_memory_counts(tmp_path: Path) -
     ram = ram_now(tmp_path / "none", tmp_path / "none")
     assert ram.total_bytes == psutil.virtual_memory().total
     assert 0 < ram.free_bytes <= ram.total_bytes
+    assert not ram.is_limited
 
 
 def test_a_containers_limit_is_the_total_and_its_page_cache_counts_as_free(mount: Path, tmp_path: Path) -> None:
     ram = ram_now(mount, membership(tmp_path, "0::/\n"))
     assert (ram.total_bytes, ram.free_bytes) == (512 * MIB, (512 - 256 + 100) * MIB)
+    assert ram.is_limited
 
 
 def test_the_tightest_limit_on_the_way_to_the_root_counts(mount: Path, tmp_path: Path) -> None:

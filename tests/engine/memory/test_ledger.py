@@ -190,3 +190,19 @@ def test_the_largest_context_lies_on_the_line_through_two_plans() -> None:
     assert found == pytest.approx(9 * 4096, abs=256)
     assert largest_n_ctx(replace(low, devices=()), replace(high, devices=())) is None
     assert largest_n_ctx(ledger(30 * GIB, 20 * GIB, 4096, GIB), ledger(31 * GIB, 20 * GIB, 8192, GIB)) == 0
+
+
+@pytest.mark.parametrize(("margin", "fits"), [(0.0, Fits.YES), (0.04, Fits.YES), (0.06, Fits.TIGHT), (0.5, Fits.TIGHT)])
+def test_the_margin_is_what_the_user_wants_kept_free(margin: float, fits: Fits) -> None:
+    """5 of 100 GiB stay free."""
+    verdict = judge(ledger(45 * GIB, 50 * GIB), LOAD_OPTIONS.defaults(), margin=margin)
+    assert (verdict.fits, verdict.margin) == (fits, margin)
+
+
+def test_a_larger_margin_leaves_a_shorter_context() -> None:
+    short, long = (
+        ledger(20 * GIB, 50 * GIB, n_ctx=1024, cache=GIB),
+        ledger(21 * GIB, 50 * GIB, n_ctx=2048, cache=2 * GIB),
+    )
+    limits = [largest_n_ctx(short, long, margin=margin) for margin in (0.0, 0.05, 0.5)]
+    assert limits == [31_744, 29_184, 6_144]  # 1,024 + (room − 20) · 1,024 for 50, 47.5 and 25 GiB of room

@@ -13,6 +13,8 @@ from engine.wire.load_options import LOAD_OPTIONS
 from engine.wire.messages import DeviceKind
 from engine.workbench.curve import CurveLine, MemoryCurve, bends, largest_on
 from gui.panels.memory.advice import AdviceKind, advice_for
+from gui.panels.memory.values import Answer
+from gui.panels.memory.words import verdict_text
 
 MIB = 1 << 20
 PER_TOKEN = {"f16": 4096, "q8_0": 2176, "q4_0": 1152}
@@ -106,3 +108,17 @@ def test_the_engine_is_asked_at_the_ends_and_where_a_window_bends_the_line(
 
 def test_a_context_beyond_the_trained_one_is_asked_about_too() -> None:
     assert list(bends(8192, None, 512, 20_000)) == [512, 8192, 20_224]
+
+
+def answer_of(fits: Fits, *, margin: float = 0.05, is_limited: bool = False) -> Answer:
+    now = ledger(4096, "f16", 130)
+    return Answer(now, None, Verdict(fits, RAM, 100 * MIB, 130 * MIB, (), margin, is_limited), 0, 0.1)
+
+
+def test_the_verdict_names_the_margin_and_whose_limit_counts() -> None:
+    assert verdict_text(answer_of(Fits.YES)) == "100.0 MiB of 130.0 MiB free in RAM. 5 % are kept free."
+    assert verdict_text(answer_of(Fits.YES, margin=0.0)) == "100.0 MiB of 130.0 MiB free in RAM."
+    tight = verdict_text(answer_of(Fits.TIGHT, margin=0.25, is_limited=True))
+    assert tight == (
+        "100.0 MiB of 130.0 MiB free in RAM by the limit of its control group. Less than 25 % of it would stay free."
+    )
