@@ -19,7 +19,7 @@ from engine.base.jobs import Jobs
 from engine.gguf.card import Card
 from engine.hardware.processor import processor_flags
 from engine.hardware.ram import ram_now
-from engine.memory.fit import N_CTX_STEP, TIGHT_SHARE, Verdict, judge
+from engine.memory.fit import N_CTX_STEP, Verdict
 from engine.memory.formula.placement import machine_of
 from engine.memory.ledger import RAM, Ledger, Part, ledger_of
 from engine.models.header_files import laid_out
@@ -136,18 +136,19 @@ class Formulas:
         took_s = time.perf_counter() - started
         freed = 0 if RAM in (what_if or {}) else self._planner.freed_bytes()
         limit = self._limit(model, wanted, what_if, freed) if with_limit else None
-        verdict = judge(found, wanted, freed_bytes=freed)
+        verdict = self._planner.judge(found, wanted, freed)
         return FormulaEstimate(model.path, model.card, found, verdict, limit, took_s, freed)
 
     def _limit(
         self, model: ModelFormula, options: Mapping[str, Value], what_if: Mapping[str, int] | None, freed_bytes: int
     ) -> int | None:
-        """The largest context that leaves the margin of “tight” free, in steps of the engine's rounding."""
+        """The largest context that leaves the margin free, in steps of the engine's rounding."""
 
         def has_room(n_ctx: int) -> bool:
             ledger = self.ledger(model, {**options, "n_ctx": n_ctx}, what_if)
             return all(
-                each.sum_bytes <= (1 - TIGHT_SHARE) * ((each.free_bytes or 0) + (freed_bytes if at == 0 else 0))
+                each.sum_bytes
+                <= (1 - self._planner.margin) * ((each.free_bytes or 0) + (freed_bytes if at == 0 else 0))
                 for at, each in enumerate(ledger.devices)
             )
 

@@ -162,6 +162,11 @@ class Planner:
             vocab_bytes=self._vocab_bytes,
         )
 
+    @property
+    def margin(self) -> float:
+        """The share of a memory that is to stay free."""
+        return self._margin()
+
     def judge(self, ledger: Ledger, options: Mapping[str, Value], freed_bytes: int) -> Verdict:
         """Whether it fits, with the margin that the settings ask for."""
         return judge(ledger, options, freed_bytes=freed_bytes, margin=self._margin())

@@ -123,7 +123,8 @@ class Workbench:
         self.measured: Ledger | None = None
         self.library: tuple[LibraryEntry, ...] = ()
         self.missing_folders: tuple[str, ...] = ()
-        self.supervisor = Supervisor(self.bus, self._clock, spawn=spawn or self._spawn, on_state=self._engine_changed)
+        spawn = spawn or (lambda bus: WorkerClient(bus, is_patient=bool(self.settings["patient_threads"])))
+        self.supervisor = Supervisor(self.bus, self._clock, spawn=spawn, on_state=self._engine_changed)
         self.lab = Laboratory(self.supervisor, lambda: self.chain)
         self._planner = Planner(self.jobs, lambda: self.supervisor.state, lambda: self.memory_margin)
         self.hub = HubDesk(self.jobs, paths.cache)
@@ -499,9 +500,6 @@ class Workbench:
         for each in complaints:
             self.bus.post(TroubleShown(Trouble("A setting was not understood", each, "its default is used")))
         self.bus.post(SettingsChanged(self.settings))
-
-    def _spawn(self, bus: Bus) -> WorkerClient:
-        return WorkerClient(bus, is_patient=bool(self.settings["patient_threads"]))
 
     def set_setting(self, key: str, value: object) -> None:
         """Change one setting, now and in the file. Raises `FieldError` for a value that it does not take."""
