@@ -65,11 +65,11 @@ def decode_rows(window: BenchWindow, model: Path) -> list[Row]:
         over_plain, over_llama, later_ms, speeds = [], [], [], []
         for number in range(ROUNDS):
             text = f"Number {number}: tell a long story of a llama that crosses the mountains. " * 4
-            window.workbench.dialogue.new()
-            prompt = window.rendered(text)
+            system_prompt = f"{number} is the number of this storyteller."  # nothing behind it is cached
+            prompt = window.rendered(text, system_prompt)
             first = plain.run(prompt, N_TOKENS, number)
             second = whole.run(prompt, N_TOKENS, number)
-            window.workbench.dialogue.new(system_prompt=f"You are storyteller {number}.")  # nothing of it is cached
+            window.workbench.dialogue.new(system_prompt=system_prompt)
             told = window.say(text, N_TOKENS, number)
             assert told.stats.decode_tps is not None
             # Each peer runs before and after the window, and their mean counts: a machine that drifts favours nobody.
@@ -77,7 +77,7 @@ def decode_rows(window: BenchWindow, model: Path) -> list[Row]:
             first = _mean(first, plain.run(prompt, N_TOKENS, number))
             over_plain.append(told.stats.decode_tps * first["decode_s"] / (N_TOKENS - 1))
             over_llama.append(told.stats.decode_tps * second["decode_s"] / (N_TOKENS - 1))
-            # The prompts differ by the system's words: compare with the plain loop's own time a token.
+            # The same prompt, but for the few tokens before the number: compare with the plain loop's own time a token.
             n_new = told.stats.n_prompt - told.stats.n_reused
             expected_s = first["first_s"] * n_new / first["n_prompt"]
             later_ms.append(1000 * (told.first_seen_s - expected_s))

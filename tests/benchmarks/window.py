@@ -96,8 +96,8 @@ class BenchWindow:
         assert figures.stats is not None, finished[0].message.trouble
         return Told(figures.stats, seen[0] - said)
 
-    def rendered(self, text: str) -> str:
-        """The exact prompt that the model would see for one message of a new chat."""
+    def rendered(self, text: str, system_prompt: str) -> str:
+        """The exact prompt that the model would see for one message of a new chat with this system prompt."""
         from engine.wire.messages import ChatMessage, Prompt, Rendered
 
         found: list[Rendered] = []
@@ -107,7 +107,8 @@ class BenchWindow:
             found.append(event)
             loop.quit()
 
-        self.workbench.render(Prompt(messages=(ChatMessage("user", text),)), took, lambda _trouble: loop.quit())
+        turns = (ChatMessage("system", system_prompt), ChatMessage("user", text))
+        self.workbench.render(Prompt(messages=turns), took, lambda _trouble: loop.quit())
         loop.exec()
         return found[0].text
 
