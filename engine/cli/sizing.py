@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from engine.base.errors import KnownError
 from engine.cli import what_if
 from engine.cli.repositories import safetensors_document, safetensors_lines
 from engine.cli.session import Session, add_fields, given_fields, load_options
-from engine.cli.training import add_training, refuse_without_train, size_of_training
+from engine.cli.training import add_training, bytes_of, refuse_without_train, size_of_training
 from engine.gguf.card import ModelKind
 from engine.memory.fit import Fits
 from engine.memory.ledger import DeviceLedger, Ledger, Part
@@ -166,22 +165,14 @@ def _model(path: Path, found: Estimate | FormulaEstimate) -> dict[str, Any]:
     }
 
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b?)", re.IGNORECASE)
-_UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
-
-
 def _sizes(given: Sequence[str]) -> dict[str, int]:
-    """`NAME=BYTES` as names and bytes; 24GiB, 24G and 25769803776 are the same, 24GB is a little less."""
+    """`NAME=BYTES` as names and bytes."""
     found = {}
     for each in given:
         name, _, size = each.rpartition("=")
-        match = _SIZE.fullmatch(size.strip())
-        if not name or match is None:
+        if not name.strip():
             raise KnownError("A device is given as NAME=BYTES", value=each, next_step="write for example CUDA0=24GiB")
-        base = 1000 if match[3].lower() == "b" and match[2] else 1024
-        found["RAM" if name.strip().upper() == "RAM" else name.strip()] = round(
-            float(match[1]) * base ** _UNITS[match[2].lower()]
-        )
+        found["RAM" if name.strip().upper() == "RAM" else name.strip()] = bytes_of(size)
     return found
 
 

@@ -77,13 +77,13 @@ def size_of_training(session: Session) -> int:
 
 
 def bytes_of(text: str) -> int:
-    """A size in bytes: 24GiB, 24GB, 80e9, 25769803776. Errors: `KnownError`."""
+    """A size in bytes: 24GiB and 24G are the same, 24GB is less; also 80e9. Errors: `KnownError`."""
     found = re.fullmatch(
-        r"([0-9][0-9_,]*(?:\.[0-9]+)?(?:[eE][0-9]+)?)\s*(?:([KMGT])(i?)B?|B)?", text.strip(), re.IGNORECASE
+        r"([0-9][0-9_,]*(?:\.[0-9]+)?(?:[eE][0-9]+)?)\s*(?:([KMGT])(i?)(B?)|B)?", text.strip(), re.IGNORECASE
     )
     if found is None:
         raise KnownError("This is no size", value=text, next_step="write it like 24GiB, 24GB or 25769803776")
-    factor = 1 if found[2] is None else (1024 if found[3] else 1000) ** _SIZES[found[2].upper()]
+    factor = 1 if found[2] is None else (1000 if found[4] and not found[3] else 1024) ** _SIZES[found[2].upper()]
     return round(float(re.sub("[_,]", "", found[1])) * factor)
 
 

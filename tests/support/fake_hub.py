@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -133,8 +134,9 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.answer(hub, path)
 
+    @abstractmethod
     def answer(self, hub: FakeHub, path: str) -> None:
-        raise NotImplementedError
+        """Answer what this server knows of the path."""
 
     def put(self, status: int, body: bytes, headers: Mapping[str, str], length: int | None = None) -> None:
         self.send_response(status)

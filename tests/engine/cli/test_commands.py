@@ -238,7 +238,7 @@ def test_size_by_the_formula_places_layers_on_devices_that_are_not_here(tmp_path
     [
         (["--device", "CUDA7=24GiB"], "--method formula"),
         (["--device", "RAM", "--method", "formula"], "NAME=BYTES"),
-        (["--device", "RAM=lots"], "NAME=BYTES"),
+        (["--device", "RAM=lots"], "24GiB"),
     ],
 )
 def test_size_says_what_it_cannot_be_asked(tmp_path: Path, smollm2: Path, flags: list[str], text: str) -> None:
