@@ -207,7 +207,9 @@ def _install(
 
 def _engine_build(tree: Tree, wish: Wish, environment: Mapping[str, str]) -> engine_build.EngineBuild:
     locks = [(tree.locks / name).read_bytes() for name in ("engine.txt", "engine-build.txt")]
-    key = engine_build.build_key(locks, wish.cmake_args, environment, engine_build.processor_text())
+    processor = engine_build.processor_text()
+    compiler = engine_build.compiler_environment(environment, processor)
+    key = engine_build.build_key(locks, wish.cmake_args, compiler, processor)
     folder = engine_build.cache_folder(environment, Path.home(), sys.platform) / key
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -38,6 +38,7 @@ COMPILER_SETTINGS = (
     "HIPCXX",
     "CMAKE_GENERATOR",
 )
+WITHOUT_AMX = "-mno-amx-tile -mno-amx-int8 -mno-amx-bf16"
 BYTES_PER_JOB = 1 << 30  # what one compiler process of llama.cpp takes at most, with room (measured 0.7 GB)
 
 
@@ -82,6 +83,20 @@ def processor_text(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
         lines = cpuinfo.read_text(errors="replace").splitlines()
         features = next((line for line in lines if line.startswith(("flags", "Features"))), "")
     return f"{platform.system()} {platform.machine()} {' '.join(platform.libc_ver())} {features}"
+
+
+def compiler_environment(environment: Mapping[str, str], processor: str) -> dict[str, str]:
+    """The environment that the compiler gets: no AMX on a processor that has it.
+
+    GCC 12, Debian 12's, tells the optimizer that loading a tile configuration reads 8 of its 64 bytes, so the rest is
+    never written and the engine's first matrix product ends in SIGILL. Source: `_tile_loadconfig` in GCC's
+    amxtileintrin.h, `ggml_tile_config_init` in ggml-cpu/amx/mmq.cpp.
+    """
+    changed = dict(environment)
+    if "amx_tile" in processor.split():
+        for name in ("CFLAGS", "CXXFLAGS"):
+            changed[name] = f"{environment.get(name, '')} {WITHOUT_AMX}".strip()
+    return changed
 
 
 def n_jobs(n_cores: int, free_bytes: int | None) -> int:
@@ -132,7 +147,7 @@ def _compile(build: EngineBuild, venv: Path, locks: Path, console: Console, log:
         run_pip(console, LABEL, "source", pip_command(venv, "--python", str(python), *fetch, *archives), log)
         unpack(next((work / "archive").glob("*.tar.gz")), source)
 
-    environment = pip_environment(os.environ)
+    environment = pip_environment(compiler_environment(os.environ, processor_text()))
     environment["CMAKE_ARGS"] = build.cmake_args
     environment.setdefault("CMAKE_BUILD_PARALLEL_LEVEL", str(n_jobs(_n_cores(), _free_bytes())))
     # cmake and ninja are programs of the build tools' environment.

@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 from setup_steps.console import Console
-from setup_steps.engine_build import EngineBuild, build_key, cache_folder, ensure_wheel, n_jobs, processor_text, unpack
+from setup_steps.engine_build import (
+    WITHOUT_AMX,
+    EngineBuild,
+    build_key,
+    cache_folder,
+    compiler_environment,
+    ensure_wheel,
+    n_jobs,
+    processor_text,
+    unpack,
+)
 
 LOCKS = [b"llama-cpp-python==0.3.36", b"cmake==4"]
 
@@ -37,6 +47,12 @@ def test_the_processors_features_are_part_of_what_a_build_is_for(tmp_path: Path)
     cpuinfo.write_text("processor\t: 0\nflags\t\t: sse2 avx2\n\nprocessor\t: 1\nflags\t\t: sse2 avx2\n")
     assert processor_text(cpuinfo).endswith("sse2 avx2")
     assert "avx2" not in processor_text(tmp_path / "nowhere")
+
+
+def test_a_processor_with_amx_gets_an_engine_without_it_and_keeps_the_users_flags() -> None:
+    changed = compiler_environment({"CFLAGS": "-O1", "CC": "gcc"}, "Linux x86_64 avx2 amx_tile amx_int8")
+    assert changed == {"CFLAGS": f"-O1 {WITHOUT_AMX}", "CXXFLAGS": WITHOUT_AMX, "CC": "gcc"}
+    assert compiler_environment({"CC": "gcc"}, "Linux x86_64 avx2") == {"CC": "gcc"}
 
 
 def test_engines_are_kept_where_the_platform_keeps_caches() -> None:
