@@ -94,6 +94,9 @@ class Ggml:
             ("ggml_backend_dev_type", [pointer], ctypes.c_int),
             ("ggml_backend_dev_memory", [pointer, ctypes.POINTER(size), ctypes.POINTER(size)], None),
             ("ggml_type_name", [ctypes.c_int], text),
+            ("ggml_get_name", [pointer], text),
+            ("ggml_nbytes", [pointer], size),
+            ("ggml_backend_buffer_get_type", [pointer], pointer),
         ):
             function = getattr(self._base, name)
             function.argtypes, function.restype = arguments, result
@@ -110,6 +113,18 @@ class Ggml:
         """The device that owns the buffer type; "CPU" where ggml names none (mapped files)."""
         device = self._base.ggml_backend_buft_get_device(buffer_type)
         return _text(self._base.ggml_backend_dev_name(device)) if device else "CPU"
+
+    def tensor_name(self, tensor: int) -> str:
+        return _text(self._base.ggml_get_name(tensor))
+
+    def tensor_bytes(self, tensor: int) -> int:
+        """Bytes of a tensor's data without padding."""
+        return int(self._base.ggml_nbytes(tensor))
+
+    def tensor_buffer(self, tensor: int) -> int:
+        """The buffer type that a weight is in: `ggml_tensor` begins with its type and its buffer."""
+        buffer = ctypes.c_size_t.from_address(tensor + ctypes.sizeof(ctypes.c_size_t)).value
+        return int(self._base.ggml_backend_buffer_get_type(buffer))
 
     def type_id(self, name: str) -> int:
         """ggml's number of a tensor type, by its own spelling ("q8_0")."""
