@@ -4,7 +4,7 @@
 
 On the CPU some matrices are rearranged (`CPU_REPACK`). Of a mapped file, one span stays: from the first tensor that is in
 RAM as it is to the last. What lies between the two and was rearranged or copied to a GPU has a second copy there. A tensor that serves as embedding and as output is held twice where the two are in different buffers. Layers that predict
-further tokens (NextN) stay in the file.
+further tokens (NextN) stay in the file. A matrix that a device does not take, for its own size or its product's, stays in RAM.
 Source: llama-model-loader.cpp create_tensor, llama-arch.cpp's table of layers, ggml-alloc.c, repack.cpp, ggml-cuda.cu.
 """
 
@@ -14,6 +14,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 
 from engine.gguf.header import TensorInfo
 from engine.gguf.types import TensorType
@@ -25,6 +26,10 @@ HOST_ALIGNMENT, CUDA_ALIGNMENT = 32, 128
 CUDA_ROW = 512
 """CUDA pads the last row of a quantized matrix to a multiple of so many elements."""
 REPACKED_ROWS = 8
+TRIED_TOKENS = 512
+"""For so many tokens the loader asks a device whether it multiplies with a weight; the product counts as the weight does."""
+EVERY_DEVICE_TAKES = 128 << 20
+"""Vulkan's least limit of what a shader may look at (maxStorageBufferRange)."""
 
 OUTPUT_FIRST = frozenset({"gemma3n", "gemma4"})
 """These ask for the output before the embedding, so the two are never found to be one."""
@@ -56,15 +61,29 @@ class _Group:
     """Tensors that go to one place: their bytes there, and how many of them a processor may rearrange, by type.
 
     `spans` has the first byte and the end in each file, apart for each type that may be rearranged (None: for the rest).
+    `outsized` has each tensor that some devices do not take, with what they would have to take.
     """
 
     host_bytes: int = 0
     cuda_bytes: int = 0
     repackable: dict[TensorType, int] = field(default_factory=dict)
     spans: dict[tuple[int, TensorType | None], tuple[int, int]] = field(default_factory=dict)
+    outsized: list[tuple[int, _Group]] = field(default_factory=list)
     largest_bytes: int = 0
 
     def add(self, tensor: TensorInfo, file: int, *, may_repack: bool) -> None:
+        self._count(tensor, file, may_repack)
+        needed = max(tensor.size_bytes, 4 * TRIED_TOKENS * prod(tensor.shape[1:2]))
+        if needed > EVERY_DEVICE_TAKES and not _NOT_MULTIPLIED.search(tensor.name):
+            alone = _Group()
+            alone._count(tensor, file, may_repack)
+            self.outsized.append((needed, alone))
+
+    def too_large(self, limit_bytes: int | None) -> list[_Group]:
+        """The tensors that a device of this limit does not take, each by itself."""
+        return [] if limit_bytes is None else [alone for needed, alone in self.outsized if needed > limit_bytes]
+
+    def _count(self, tensor: TensorInfo, file: int, may_repack: bool) -> None:
         host = _padded(tensor.size_bytes, HOST_ALIGNMENT)
         self.host_bytes += host
         self.cuda_bytes += _cuda_bytes(tensor)
@@ -119,7 +138,9 @@ class WeightTable:
         """Lay the tensors out. `repacks` is the load option `use_extra_bufts`."""
         found: dict[str, int] = defaultdict(int)
         # Beside a GPU the pinned buffer stands before the rearranged one in llama.cpp's list, and takes everything.
-        types: frozenset[TensorType] = machine.repacked if repacks and not machine.devices else frozenset()
+        rearranged: frozenset[TensorType] = machine.repacked if repacks else frozenset()
+        types = frozenset() if machine.devices else rearranged
+        limits = {each.name: each.largest_tensor_bytes for each in machine.devices}
         found[CPU] += self._input.host_bytes
         for device in dict.fromkeys(placement.layers):
             found[device] += self._shared.bytes_on(device)
@@ -128,11 +149,19 @@ class WeightTable:
             repacked = group.repacked_bytes(types) if device == CPU else 0
             found[CPU_REPACK] += repacked
             found[device] += group.bytes_on(device) - repacked
-        repacked = self._tied.repacked_bytes(types)
-        if placement.output != CPU or self._is_output_first or repacked:
-            found[CPU_REPACK if repacked and placement.output == CPU else placement.output] += self._tied.bytes_on(
-                placement.output
-            )
+        # What a device does not take comes after the pinned buffer too, so the processor may rearrange it.
+        left = [(alone, device) for group, device in places for alone in group.too_large(limits.get(device))]
+        for alone, device in left:
+            repacked = alone.repacked_bytes(rearranged)
+            found[device] -= alone.bytes_on(device)
+            found[CPU_REPACK] += repacked
+            found[CPU] += alone.host_bytes - repacked
+        tied_on, tied_types = placement.output, types
+        if self._tied.too_large(limits.get(tied_on)):
+            tied_on, tied_types = CPU, rearranged
+        repacked = self._tied.repacked_bytes(tied_types)
+        if tied_on != CPU or self._is_output_first or repacked:
+            found[CPU_REPACK if repacked and tied_on == CPU else tied_on] += self._tied.bytes_on(tied_on)
         largest = max(
             (
                 group.largest_bytes
@@ -144,14 +173,19 @@ class WeightTable:
         kept = [self._input, *(group for group, device in places if device == CPU)]
         if CPU in placement.layers:
             kept.append(self._shared)
-        mapped = max(0, _span_bytes(kept, types) - found[CPU])
+        spans = [*((each, types) for each in kept), *((alone, rearranged) for alone, _ in left)]
+        mapped = max(0, _span_bytes(spans) - found[CPU])
         return Weights({name: size for name, size in found.items() if size}, mapped, largest)
 
 
-def _span_bytes(groups: Iterable[_Group], rearranged: frozenset[TensorType]) -> int:
-    """From the first to the last tensor of these groups that stays as it is, in each file, bytes."""
+def _span_bytes(groups: Iterable[tuple[_Group, frozenset[TensorType]]]) -> int:
+    """From the first to the last tensor of these groups that stays as it is, in each file, bytes.
+
+    Args:
+        groups: each with the types of it that are rearranged.
+    """
     found: dict[int, tuple[int, int]] = {}
-    for group in groups:
+    for group, rearranged in groups:
         for (file, kind), (start, end) in group.spans.items():
             if kind not in rearranged:
                 first, last = found.get(file, (start, end))
