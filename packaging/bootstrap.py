@@ -1,6 +1,6 @@
 """Set-up: from a fresh clone to a program that starts. `make run` and `make test` call this; so may you.
 
-    packaging/start.sh setup [--for run|test] [--gpu cpu|cuda|vulkan|metal|rocm] [--python PATH]
+    packaging/start.sh setup [--for run|test|gpu-test] [--gpu cpu|cuda|vulkan|metal|rocm] [--python PATH]
 
 Standard library only, and this first file is readable by any Python 3, so that an old one says what is wrong rather
 than showing a syntax error. It finds a Python that fits (maybe not the one it runs on), and the steps in setup_steps/

@@ -7,7 +7,7 @@ Source: the GGUF specification (ggml/docs/gguf.md); names of keys as in gguf-py'
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import TypeAlias
@@ -145,3 +145,9 @@ class Header:
         if isinstance(value, SkippedArray):
             return value.length
         return len(value) if isinstance(value, tuple) else None
+
+
+def span_bytes(tensors: Iterable[TensorInfo]) -> int:
+    """Bytes of one file from the first of these tensors to the end of the last, 0 for none: what is mapped for them."""
+    ends = [(tensor.offset, tensor.offset + tensor.size_bytes) for tensor in tensors]
+    return max(end for _, end in ends) - min(start for start, _ in ends) if ends else 0

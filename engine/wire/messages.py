@@ -15,7 +15,7 @@ import msgspec
 
 from engine.base.errors import Trouble
 
-PROTOCOL = 4
+PROTOCOL = 5
 """Raised with every change of a message; the supervisor refuses a worker that speaks another one."""
 
 OptionValue: TypeAlias = bool | int | float | str | tuple[str, ...]
@@ -38,13 +38,18 @@ class DeviceKind(enum.Enum):
 
 
 class DeviceInfo(msgspec.Struct, frozen=True):
-    """A compute device that the engine sees. Sizes in bytes; None where the driver does not tell."""
+    """A compute device that the engine sees. Sizes in bytes; None where the driver does not tell.
+
+    `largest_tensor_bytes` is the most that one weight or result may have there, None for any size: what is larger is left
+    to the CPU.
+    """
 
     name: str
     description: str
     kind: DeviceKind
     total_bytes: int | None
     free_bytes: int | None
+    largest_tensor_bytes: int | None = None
 
 
 class BufferUse(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from engine.base.fields import Value
 from engine.wire.messages import DeviceInfo, DeviceKind
 
 FLASH_ATTN = {"auto": -1, "off": 0, "on": 1}
+_F32 = 0
 LOG_DEBUG, LOG_WARN, LOG_ERROR = 1, 3, 4
 KEPT_LOG_LINES = 80
 _DEVICE_KINDS = {0: DeviceKind.CPU, 1: DeviceKind.GPU, 2: DeviceKind.IGPU, 3: DeviceKind.ACCEL}
@@ -77,6 +79,12 @@ class NativeLog:
             self.on_warning("error" if level == LOG_ERROR else "warning", line)
 
 
+class _InitParams(ctypes.Structure):
+    """`ggml_init_params`: bytes for descriptions of tensors, a buffer for them, and whether tensors get no data."""
+
+    _fields_ = (("mem_size", ctypes.c_size_t), ("mem_buffer", ctypes.c_void_p), ("no_alloc", ctypes.c_bool))
+
+
 class Ggml:
     """The functions of libggml that llama-cpp-python does not bind."""
 
@@ -94,6 +102,14 @@ class Ggml:
             ("ggml_backend_dev_type", [pointer], ctypes.c_int),
             ("ggml_backend_dev_memory", [pointer, ctypes.POINTER(size), ctypes.POINTER(size)], None),
             ("ggml_type_name", [ctypes.c_int], text),
+            ("ggml_get_name", [pointer], text),
+            ("ggml_nbytes", [pointer], size),
+            ("ggml_backend_buffer_get_type", [pointer], pointer),
+            ("ggml_init", [_InitParams], pointer),
+            ("ggml_free", [pointer], None),
+            ("ggml_new_tensor_2d", [pointer, ctypes.c_int, ctypes.c_int64, ctypes.c_int64], pointer),
+            ("ggml_mul_mat", [pointer, pointer, pointer], pointer),
+            ("ggml_backend_dev_supports_op", [pointer, pointer], ctypes.c_bool),
         ):
             function = getattr(self._base, name)
             function.argtypes, function.restype = arguments, result
@@ -110,6 +126,18 @@ class Ggml:
         """The device that owns the buffer type; "CPU" where ggml names none (mapped files)."""
         device = self._base.ggml_backend_buft_get_device(buffer_type)
         return _text(self._base.ggml_backend_dev_name(device)) if device else "CPU"
+
+    def tensor_name(self, tensor: int) -> str:
+        return _text(self._base.ggml_get_name(tensor))
+
+    def tensor_bytes(self, tensor: int) -> int:
+        """Bytes of a tensor's data without padding."""
+        return int(self._base.ggml_nbytes(tensor))
+
+    def tensor_buffer(self, tensor: int) -> int:
+        """The buffer type that a weight is in: `ggml_tensor` begins with its type and its buffer."""
+        buffer = ctypes.c_size_t.from_address(tensor + ctypes.sizeof(ctypes.c_size_t)).value
+        return int(self._base.ggml_backend_buffer_get_type(buffer))
 
     def type_id(self, name: str) -> int:
         """ggml's number of a tensor type, by its own spelling ("q8_0")."""
@@ -134,9 +162,26 @@ class Ggml:
                     kind=kind,
                     total_bytes=total.value or None,
                     free_bytes=None if is_cpu else free.value,
+                    largest_tensor_bytes=None if is_cpu else self._largest_tensor(device),
                 )
             )
         return tuple(found)
+
+    def _largest_tensor(self, device: int) -> int | None:
+        """The largest matrix that a device multiplies with, to a row of 4 KiB; None where a TiB would do."""
+        base = self._base
+        context = base.ggml_init(_InitParams(1 << 16, None, True))
+        try:
+
+            def takes(n_rows: int) -> bool:
+                matrix = base.ggml_new_tensor_2d(context, _F32, 1024, n_rows)
+                product = base.ggml_mul_mat(context, matrix, base.ggml_new_tensor_2d(context, _F32, 1024, 1))
+                return bool(base.ggml_backend_dev_supports_op(device, product))
+
+            most = 1 << 28
+            return None if takes(most) else 4096 * bisect_left(range(most), True, key=lambda n: not takes(n + 1))
+        finally:
+            base.ggml_free(context)
 
 
 def start_backends() -> None:

@@ -27,6 +27,7 @@ from engine.worker.binding import AbortFlag, Ggml, NativeLog, Vocabulary, contex
 from engine.worker.breakdown import read_breakdown
 from engine.worker.calls import Calls, each_call
 from engine.worker.fingerprint import fingerprint
+from engine.worker.mapped import mapped_extra, placed_tensors
 from engine.worker.refusals import context_trouble, load_trouble
 from engine.worker.samplers import SamplerChain
 
@@ -401,7 +402,9 @@ def open_session(
         is_dry=is_dry,
         buffers=buffers,
         output_bytes=4 * vocab.n_vocab * n_outputs_max,
-        mapped_bytes=mapped_extra(buffers, card, bool(options["mmap"]), is_dry=is_dry),
+        mapped_bytes=mapped_extra(
+            buffers, placed_tensors(model, ggml), card, path, bool(options["mmap"]), is_dry=is_dry
+        ),
         base_rss_bytes=base_rss_bytes,
         vocab_bytes=vocab_bytes,
         rss_bytes=None if is_dry else psutil.Process().memory_info().rss,
@@ -410,22 +413,6 @@ def open_session(
     )
     facts = _facts(model, context, vocab, card, path, options, threads, buffers, log.lines)
     return Session(model, context, context_options, vocab, facts, memory, abort, n_outputs_max)
-
-
-def mapped_extra(buffers: Sequence[BufferUse], card: Card, uses_mmap: bool, *, is_dry: bool) -> int:
-    """Bytes of the file that stay mapped beside copies of them (repacked weights), 0 without mmap.
-
-    With mmap one span of the file, from the first tensor used on the CPU to the last, is mapped as it is. Whatever in
-    it was also copied elsewhere is resident twice.
-    """
-    if not uses_mmap:
-        return 0
-    if not is_dry:
-        mapped = sum(each.model_bytes for each in buffers if each.buffer.endswith("_Mapped"))
-        copied = sum(each.model_bytes for each in buffers if not each.buffer.endswith("_Mapped"))
-        return max(0, mapped - max(0, card.weights_bytes - copied)) if mapped else 0
-    plain = sum(each.model_bytes for each in buffers if each.buffer == "CPU")
-    return max(0, card.weights_bytes - plain) if plain else 0
 
 
 def _facts(

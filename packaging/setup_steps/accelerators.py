@@ -43,6 +43,7 @@ LABELS: Mapping[Gpu, str] = {
 }
 
 VULKAN_HEADER = Path("/usr/include/vulkan/vulkan_core.h")
+SPIRV_HEADERS = Path("/usr/share/cmake/SPIRV-Headers")
 
 Which = Callable[[str], str | None]  # like shutil.which
 
@@ -67,9 +68,20 @@ def cmake_arguments(gpu: Gpu, from_user: str = "") -> str:
 
 
 def missing_tools(
-    gpu: Gpu, environment: Mapping[str, str], which: Which = shutil.which, platform: str = sys.platform
+    gpu: Gpu,
+    environment: Mapping[str, str],
+    cmake_args: str = "",
+    which: Which = shutil.which,
+    platform: str = sys.platform,
 ) -> list[str]:
-    """What compiling this build lacks on this computer, one sentence each; empty when it may be tried."""
+    """What compiling this build lacks on this computer, one sentence each; empty when it may be tried.
+
+    Args:
+        gpu: the build.
+        environment: may name compilers and SDKs.
+        cmake_args: the build's CMake options, which may name headers.
+        which, platform: what is asked for programs, and the system's name.
+    """
     if gpu is Gpu.CUDA:
         found = environment.get("CUDACXX") or which("nvcc") or _executable("/usr/local/cuda/bin/nvcc")
         return [] if found else ["nvcc, the CUDA compiler (NVIDIA's CUDA toolkit; or set CUDACXX to its path)"]
@@ -77,12 +89,11 @@ def missing_tools(
         lacks = []
         if not which("glslc"):
             lacks.append("glslc, the shader compiler (Debian: apt-get install glslc)")
-        own_headers = "Vulkan_INCLUDE_DIR" in environment.get("CMAKE_ARGS", "") or "VULKAN_SDK" in environment
-        if not own_headers and not _has_layer_settings(VULKAN_HEADER) and platform != "darwin":
+        if not (names_own_vulkan_headers(cmake_args, environment) or vulkan_headers_suffice() or platform == "darwin"):
             lacks.append(
-                "Vulkan headers, 1.3.272 or later (Debian 13: apt-get install libvulkan-dev spirv-headers; Debian 12's are too old: "
-                "unpack those two packages of Debian 13 into a folder and set "
-                "CMAKE_ARGS='-DVulkan_INCLUDE_DIR=FOLDER/usr/include -DCMAKE_CXX_FLAGS=-IFOLDER/usr/include')"
+                "Vulkan headers, 1.3.272 or later, and those of SPIR-V (Debian 13: apt-get install libvulkan-dev spirv-headers; "
+                "elsewhere: unpack those two packages into a folder and set CMAKE_ARGS='-DVulkan_INCLUDE_DIR=FOLDER/usr/include "
+                "-DSPIRV-Headers_DIR=FOLDER/usr/share/cmake/SPIRV-Headers')"
             )
         return lacks
     if gpu is Gpu.ROCM:
@@ -95,10 +106,15 @@ def missing_tools(
     return []
 
 
-def _has_layer_settings(header: Path) -> bool:
-    """Whether the header knows VkLayerSettingEXT, which llama.cpp uses and Debian 12's does not have."""
+def names_own_vulkan_headers(cmake_args: str, environment: Mapping[str, str]) -> bool:
+    """Whether the options or the environment say where the Vulkan headers are."""
+    return "Vulkan_INCLUDE_DIR" in cmake_args or "VULKAN_SDK" in environment
+
+
+def vulkan_headers_suffice(header: Path = VULKAN_HEADER, spirv: Path = SPIRV_HEADERS) -> bool:
+    """Whether the system's headers will do: they know VkLayerSettingEXT (Debian 12's do not), and SPIR-V's are there."""
     try:
-        return "VkLayerSettingEXT" in header.read_text(errors="replace")
+        return "VkLayerSettingEXT" in header.read_text(errors="replace") and spirv.exists()
     except OSError:
         return False
 

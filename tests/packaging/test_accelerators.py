@@ -1,8 +1,17 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from setup_steps.accelerators import Gpu, cmake_arguments, default_gpu, missing_tools, parse_gpu
+from setup_steps.accelerators import (
+    Gpu,
+    cmake_arguments,
+    default_gpu,
+    missing_tools,
+    parse_gpu,
+    vulkan_headers_suffice,
+)
 
 
 def nothing_found(name: str) -> None:
@@ -45,24 +54,38 @@ def test_a_mac_gets_metal_and_everything_else_the_cpu_unless_told() -> None:
 
 
 def test_the_cpu_needs_no_tool() -> None:
-    assert missing_tools(Gpu.CPU, {}, nothing_found, "linux") == []
+    assert missing_tools(Gpu.CPU, {}, "", nothing_found, "linux") == []
 
 
 def test_a_compiler_named_in_the_environment_counts() -> None:
-    assert missing_tools(Gpu.CUDA, {"CUDACXX": "/opt/nvcc"}, nothing_found, "linux") == []
+    assert missing_tools(Gpu.CUDA, {"CUDACXX": "/opt/nvcc"}, "", nothing_found, "linux") == []
 
 
 def test_a_missing_shader_compiler_is_named() -> None:
-    lacks = missing_tools(Gpu.VULKAN, {"VULKAN_SDK": "/sdk"}, nothing_found, "linux")
+    lacks = missing_tools(Gpu.VULKAN, {"VULKAN_SDK": "/sdk"}, "", nothing_found, "linux")
     assert [line.split(",")[0] for line in lacks] == ["glslc"]
-    assert missing_tools(Gpu.VULKAN, {"VULKAN_SDK": "/sdk"}, everything_found, "linux") == []
+    assert missing_tools(Gpu.VULKAN, {"VULKAN_SDK": "/sdk"}, "", everything_found, "linux") == []
 
 
 def test_own_vulkan_headers_are_taken_from_the_users_options() -> None:
-    environment = {"CMAKE_ARGS": "-DVulkan_INCLUDE_DIR=/headers"}
-    assert missing_tools(Gpu.VULKAN, environment, everything_found, "linux") == []
+    assert missing_tools(Gpu.VULKAN, {}, "-DVulkan_INCLUDE_DIR=/headers", everything_found, "linux") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "has_spirv", "suffices"),
+    [("typedef struct VkLayerSettingEXT {", True, True), ("VkLayerSettingEXT", False, False), ("1.3.239", True, False)],
+)
+def test_vulkan_headers_suffice_when_they_are_new_and_those_of_spirv_are_there(
+    tmp_path: Path, text: str, has_spirv: bool, suffices: bool
+) -> None:
+    header, spirv = tmp_path / "vulkan_core.h", tmp_path / "SPIRV-Headers"
+    assert not vulkan_headers_suffice(header, spirv)
+    header.write_text(text)
+    if has_spirv:
+        spirv.mkdir()
+    assert vulkan_headers_suffice(header, spirv) is suffices
 
 
 def test_metal_is_refused_off_a_mac() -> None:
-    assert missing_tools(Gpu.METAL, {}, everything_found, "linux") == ["macOS: Metal exists nowhere else"]
-    assert missing_tools(Gpu.METAL, {}, everything_found, "darwin") == []
+    assert missing_tools(Gpu.METAL, {}, "", everything_found, "linux") == ["macOS: Metal exists nowhere else"]
+    assert missing_tools(Gpu.METAL, {}, "", everything_found, "darwin") == []

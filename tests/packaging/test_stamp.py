@@ -80,6 +80,14 @@ def test_the_program_needs_no_more_than_the_tests_have(tree: Tree) -> None:
     assert current(tree, ready(tree, Profile.TEST), Profile.RUN)
 
 
+def test_the_tests_on_the_software_gpu_have_a_folder_and_an_engine_of_their_own(tree: Tree) -> None:
+    assert Profile.GPU_TEST.venv_name != Profile.TEST.venv_name == Profile.RUN.venv_name
+    assert decide(Profile.GPU_TEST, "", "", None).gpu is Gpu.VULKAN
+    assert decide(Profile.GPU_TEST, "cpu", "", None).gpu is Gpu.VULKAN
+    assert not Profile.GPU_TEST.covers(Profile.TEST)
+    assert not Profile.TEST.covers(Profile.GPU_TEST)
+
+
 def test_a_gpu_build_stays_until_another_is_named(tree: Tree) -> None:
     stamp = ready(tree, gpu=Gpu.CUDA)
     assert current(tree, stamp)

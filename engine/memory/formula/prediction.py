@@ -44,9 +44,7 @@ class Formula:
 
     def __init__(self, headers: Sequence[Header]) -> None:
         self.architecture = architecture_of(headers[0])
-        tensors = [tensor for header in headers for tensor in header.tensors]
-        self._tensors_bytes = sum(tensor.size_bytes for tensor in tensors)
-        self._weights = WeightTable(tensors, self.architecture)
+        self._weights = WeightTable([header.tensors for header in headers], self.architecture)
 
     def predict(
         self,
@@ -96,12 +94,11 @@ class Formula:
             )
             for name in sorted({CPU, *weights.by_buffer, *caches, *graphs})
         )
-        plain = weights.by_buffer.get(CPU, 0)
         use = MemoryUse(
             is_dry=True,
             buffers=buffers,
             output_bytes=output_bytes(architecture, context),
-            mapped_bytes=max(0, self._tensors_bytes - plain) if options["mmap"] and plain else 0,
+            mapped_bytes=weights.mapped_bytes if options["mmap"] else 0,
             base_rss_bytes=PROCESS_BYTES if process is None else process.base_rss_bytes,
             vocab_bytes=TOKEN_BYTES * architecture.n_vocab if process is None else process.vocab_bytes,
             rss_bytes=None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -43,6 +43,16 @@ def published(name: str, *tensors: TensorInfo, **metadata: object) -> Header:
 
 def tensor(name: str, *shape: int, kind: TensorType = TensorType.F16) -> TensorInfo:
     return TensorInfo(name, shape, kind, 0, tensor_bytes(kind, shape))
+
+
+def one_after_another(tensors: Iterable[TensorInfo]) -> list[TensorInfo]:
+    """The tensors as a file has them."""
+    found: list[TensorInfo] = []
+    end = 0
+    for each in tensors:
+        found.append(replace(each, offset=end))
+        end += -(-each.size_bytes // 32) * 32
+    return found
 
 
 def cache(header: Header, n_seq_max: int = 1, kv_unified: bool = False, **options: Value) -> int:
@@ -187,17 +197,38 @@ def test_cuda_pads_a_quantized_row_and_everything_else_to_its_alignment() -> Non
     )
 
 
-def test_weights_that_are_rearranged_stay_in_the_mapped_file_too() -> None:
-    quantized, plain = tensor("blk.0.ffn_up.weight", 512, 64, kind=TensorType.Q4_0), tensor("output.weight", 512, 64)
-    formula = Formula([published("Llama-3.1-8B", quantized, plain)])
-    mapped = formula.predict(LOAD_OPTIONS.defaults(), NO_GPU).use
-    copied = formula.predict({**LOAD_OPTIONS.defaults(), "mmap": False}, NO_GPU).use
-    kept = formula.predict({**LOAD_OPTIONS.defaults(), "use_extra_bufts": False}, NO_GPU).use
-    assert {each.buffer: each.model_bytes for each in mapped.buffers} == {
-        CPU: plain.size_bytes,
+def test_weights_that_are_rearranged_stay_in_the_mapped_file_between_others() -> None:
+    embedding, output = tensor("token_embd.weight", 512, 64), tensor("output.weight", 512, 64)
+    quantized = tensor("blk.0.ffn_up.weight", 512, 64, kind=TensorType.Q4_0)
+
+    def predicted(*order: TensorInfo, **options: Value) -> MemoryUse:
+        formula = Formula([published("Llama-3.1-8B", *one_after_another(order))])
+        return formula.predict({**LOAD_OPTIONS.defaults(), **options}, NO_GPU).use
+
+    between = predicted(embedding, quantized, output)
+    assert {each.buffer: each.model_bytes for each in between.buffers} == {
+        CPU: embedding.size_bytes + output.size_bytes,
         "CPU_REPACK": quantized.size_bytes,
     }
-    assert (mapped.mapped_bytes, copied.mapped_bytes, kept.mapped_bytes) == (quantized.size_bytes, 0, 0)
+    assert between.mapped_bytes == quantized.size_bytes
+    assert predicted(embedding, quantized, output, mmap=False).mapped_bytes == 0
+    assert predicted(embedding, quantized, output, use_extra_bufts=False).mapped_bytes == 0
+    assert predicted(embedding, output, quantized).mapped_bytes == 0  # the file's end is let go
+
+
+def test_each_part_of_a_split_model_is_mapped_by_itself() -> None:
+    size = tensor("token_embd.weight", 512, 64).size_bytes
+    files = [
+        one_after_another(tensor(name, 512, 64) for name in names)
+        for names in (
+            ("token_embd.weight", "blk.0.attn_q.weight", "blk.31.attn_q.weight"),
+            ("blk.31.attn_k.weight", "blk.0.attn_k.weight", "blk.31.attn_v.weight", "blk.0.attn_v.weight"),
+        )
+    ]
+    formula = Formula([published("Llama-3.1-8B", *each) for each in files])
+    # On the card are the output and layers 1 to 31: of layer 31, one tensor lies between two of layer 0.
+    use = formula.predict({**LOAD_OPTIONS.defaults(), "n_gpu_layers": 32}, machine_of(CARDS[:1], ())).use
+    assert use.mapped_bytes == size
 
 
 def total(use: MemoryUse) -> int:
