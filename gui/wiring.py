@@ -182,6 +182,7 @@ class Wiring(QObject):
         self.bridge.set_active(state.is_busy, is_writing=state.phase is Phase.WRITING)
         if state.phase is Phase.READING:
             self._thinking = False
+            self._hardware_timer.start()  # the next look a second from now, not just before the first token
         self._footer_soon()
         if state is not self._workbench.state:
             return  # a newer one is already on its way

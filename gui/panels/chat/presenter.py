@@ -34,6 +34,7 @@ from gui.panels.chat.states import ComposerState, Doing, Empty, Header, Progress
 from gui.panels.chat.threads import ThreadChange, thread_change
 
 REMAINING_AFTER_S = 1.5  # seconds of a load before its end is worth a guess
+USING = (Phase.READING, Phase.WRITING, Phase.WORKING)  # the model is as loaded as before
 LARGEST_DOUBLED = 1 << 20  # tokens: no context beyond this is offered where the training context is unknown
 
 
@@ -335,7 +336,7 @@ class ChatPresenter:
             self._refresh_engine()
 
     def _prefill_came(self, event: PrefillProgress) -> None:
-        if event.run_id == self.state.run_id:
+        if event.run_id == self.state.run_id and event.n_done < event.n_total:  # else the first token is next
             self._prefill = (event.n_done, event.n_total)
             self._refresh_engine()
 
@@ -352,7 +353,7 @@ class ChatPresenter:
             self._surface.show_system_prompt(event.system_prompt)
             if not self._query:
                 self._tell_list()
-        self._refresh_engine(force=True)
+        self._refresh_engine()
 
     def _set_thread(self, messages: tuple[ThreadMessage, ...]) -> None:
         change = thread_change(self._thread, messages)
@@ -440,7 +441,7 @@ class ChatPresenter:
             self._title,
             state.model_path,
             label,
-            state.phase,
+            Phase.READY if state.phase in USING else state.phase,
             int(state.load_fraction * 100) if state.phase is Phase.LOADING else 0,
             bool(self.workbench.dialogue.system_prompt.strip()),
         )

@@ -34,13 +34,13 @@ from gui.panels.chat.words import bent_template, message_value, progress_text, t
 from gui.theme import set_kind
 from gui.widgets.busy import Busy
 from gui.widgets.empty_state import EmptyState
-from gui.widgets.transcript import MessageState, Transcript
+from gui.widgets.transcript import Transcript
 
 LIST_WIDTH, INSPECTOR_WIDTH = 230, 330
 NARROW_LIST_WIDTH, NARROW_INSPECTOR_WIDTH = 190, 290
 NARROW_PAGE = 1180  # the thread needs the room more than the columns do
 NARROWEST = {"list": 180, "centre": 340, "inspector": 270}
-PROGRESS_AFTER_MS = 250  # what is over sooner need not be announced
+PROGRESS_AFTER_MS = 500  # what is over sooner need not be announced; each frame takes processor from the engine
 FOOT_GAP = 14  # pixels under the composer
 _LIST_FLAG, _INSPECTOR_FLAG, _MOVED_FLAG = "chat.list", "chat.inspector", "chat.columns.moved"
 
@@ -241,10 +241,6 @@ class ChatPage(QWidget):
                 transcript.append_message(message_value(message))
             if change.appended:
                 transcript.jump_to_latest()
-        for message in change.appended:
-            value = message_value(message)
-            if value.state is MessageState.WRITING:
-                transcript.begin_stream(value.id)
         self._has_messages = bool(change.appended) or not change.reset
         self._show_middle()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from PySide6.QtCore import QCoreApplication, QTimer
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
+from engine.runtime.supervisor import Phase
+from engine.workbench.events import EngineChanged
 from gui.page import PanelContext
 from gui.panels.inspector.presenter.hardware import WINDOW_S, HardwarePresenter, HardwareView, Role
 from gui.theme import Theme, set_kind
@@ -56,6 +58,7 @@ class HardwareSection(Section):
         column.addWidget(self.nothing)
         self._timer = QTimer(self, interval=POLL_MS)
         self._timer.timeout.connect(self.poll)
+        self._leave = context.bus.subscribe(EngineChanged, self._engine_changed)
         self.show_view(HardwareView())
 
     def set_polling(self, on: bool) -> None:
@@ -86,5 +89,11 @@ class HardwareSection(Section):
             self.plot.set_data(line.key, line.xs, line.ys)
         self.plot.set_bands(view.bands)
 
+    def _engine_changed(self, event: EngineChanged) -> None:
+        """A prompt is being read: the next look comes a second from now, not just before the first token."""
+        if event.state.phase is Phase.READING and self._timer.isActive():
+            self._timer.start()
+
     def close_section(self) -> None:
+        self._leave()
         self._timer.stop()

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from gui.widgets.transcript.heights import RowHeights
-from gui.widgets.transcript.values import MessageValue, Role
+from gui.widgets.transcript.values import MessageState, MessageValue, Role
 
 Stamp = tuple[int, int]  # the width and the version of the styles in which a height was measured
 
@@ -78,7 +78,7 @@ class Rows:
                 self._rows.append(old[0])
                 heights.append(old[1])
             else:
-                self._rows.append(Row(value, is_open=old is not None and old[0].is_open))
+                self._rows.append(_row(value, is_open=old is not None and old[0].is_open))
                 heights.append(estimate(value, width))
         self._numbers = {row.value.id: number for number, row in enumerate(self._rows)}
         if len(self._numbers) != len(self._rows):
@@ -90,7 +90,7 @@ class Rows:
         if value.id in self._numbers:
             raise ValueError(f"there is a message {value.id} already")
         self._numbers[value.id] = len(self._rows)
-        self._rows.append(Row(value))
+        self._rows.append(_row(value))
         self.heights.append(estimate(value, width))
 
     def replace(self, number: int, value: MessageValue) -> None:
@@ -112,6 +112,10 @@ class Rows:
             del self._numbers[row.value.id]
         self.heights.truncate(n_rows)
         return removed
+
+
+def _row(value: MessageValue, *, is_open: bool = False) -> Row:
+    return Row(value, is_streaming=value.state is MessageState.WRITING, is_open=is_open)
 
 
 def estimate(value: MessageValue, width: int) -> int:

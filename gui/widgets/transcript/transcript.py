@@ -139,9 +139,11 @@ class Transcript(QAbstractScrollArea):
     # ---- a message that is being written
 
     def begin_stream(self, message_id: str) -> None:
-        """More text will come for this message; it has the caret until `finish`."""
+        """More text will come for this message; it has the caret until `finish`. One that came as WRITING has it."""
         number = self._rows.number(message_id)
         row = self._rows[number]
+        if row.is_streaming:
+            return
         row.is_streaming = True
         if row.value.state is not MessageState.WRITING:
             row.value = replace(row.value, state=MessageState.WRITING)

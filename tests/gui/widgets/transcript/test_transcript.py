@@ -112,6 +112,17 @@ def test_scrolling_up_moves_what_is_in_sight_by_what_was_scrolled(transcript: Tr
         assert {after[each] - before[each] for each in both} == {step}
 
 
+def test_a_message_that_comes_as_being_written_has_the_caret_without_being_begun(transcript: Transcript) -> None:
+    transcript.set_messages([user("q", "go")])
+    transcript.append_message(writing("a"))
+    begun = [transcript.view_of("a")]
+    transcript.begin_stream("a")
+    transcript.append_text("a", "A word.")
+    transcript.flush()
+    assert begun == [transcript.view_of("a")]
+    assert transcript.source_text("a") == "A word."
+
+
 def test_streaming_is_followed_at_the_end(transcript: Transcript) -> None:
     transcript.set_messages([user("q", "go"), writing("a")])
     transcript.begin_stream("a")
