@@ -264,10 +264,10 @@ def test_more_context_never_takes_less(
     formula = Formula([published(name, *WEIGHTS)])
     shorter = formula.predict({**options, "n_ctx": n_ctx}, machine).use
     longer = formula.predict({**options, "n_ctx": n_ctx + more}, machine).use
-    lower = {each.buffer: each for each in shorter.buffers}
+    lower = {each.buffer: each.context_bytes for each in shorter.buffers}
     assert total(longer) >= total(shorter)
-    for each in longer.buffers:
-        assert each.context_bytes >= lower[each.buffer].context_bytes
+    for each in longer.buffers:  # a GPU that only helps with large batches is there from 32 tokens on
+        assert each.context_bytes >= lower.get(each.buffer, 0)
         assert each.model_bytes == lower[each.buffer].model_bytes
 
 
