@@ -23,7 +23,7 @@ from engine.models.labels import model_label
 from engine.runtime.dry_run import plan_load
 from engine.runtime.supervisor import EngineState
 from engine.wire.load_options import LOAD_OPTIONS
-from engine.wire.messages import MemoryUse, Planned
+from engine.wire.messages import DeviceInfo, MemoryUse, Planned
 from engine.workbench.curve import CurveLine, MemoryCurve, kv_text, largest_on
 from engine.workbench.events import Estimate
 
@@ -35,12 +35,18 @@ class Planner:
         jobs: where the plans run.
         state: the engine's state now, for its devices and for what the loaded model would give back.
         margin: the share of each memory that is to stay free, as the settings have it now.
+        rpc_servers: addresses of the RPC servers that count, as the settings have them now.
     """
 
     def __init__(
-        self, jobs: Jobs, state: Callable[[], EngineState], margin: Callable[[], float] = lambda: TIGHT_SHARE
+        self,
+        jobs: Jobs,
+        state: Callable[[], EngineState],
+        margin: Callable[[], float] = lambda: TIGHT_SHARE,
+        rpc_servers: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
-        self._jobs, self._state, self._margin = jobs, state, margin
+        self._jobs, self._state, self._margin, self._rpc_servers = jobs, state, margin, rpc_servers
+        self._devices: tuple[DeviceInfo, ...] = ()
         self._estimate_jobs: dict[str, JobHandle[Any]] = {}
         self._curve_job: JobHandle[Any] | None = None
         self._plans: dict[tuple[object, ...], Planned] = {}
@@ -154,7 +160,7 @@ class Planner:
         ram = ram_now()
         return ledger_of(
             use,
-            self._state().devices,
+            self.devices,
             ram_total_bytes=ram.total_bytes,
             ram_free_bytes=ram.free_bytes,
             ram_is_limited=ram.is_limited,
@@ -174,15 +180,27 @@ class Planner:
     def planned(self, path: Path, options: Mapping[str, Value], task: Task) -> Planned:
         """A plan, remembered for the same file and options. Blocks: call it in a job."""
         task.check()
-        stamps = (_stamp(path), _stamp(Path(str(options.get("model_draft", "")))))
+        servers = self._rpc_servers()
+        stamps = (_stamp(path), _stamp(Path(str(options.get("model_draft", "")))), servers)
         key = (str(path), stamps, tuple(sorted((key, str(value)) for key, value in options.items())))
         if key not in self._plans:
             with laid_out(path) as file:
-                found = plan_load(str(file), options, stop=task.stop)[0]
+                found = self.ask(str(file), options, task)
             # The stand-in of a model that is not here is gone by now; the model is known by its header's path.
             self._plans[key] = found if file == path else replace(found, facts=replace(found.facts, path=str(path)))
             self._processes[path] = self._plans[key].memory
         return self._plans[key]
+
+    def ask(self, path: str, options: Mapping[str, Value], task: Task) -> Planned:
+        """A fresh plan of a file that is here; the devices that the engine named in it are remembered."""
+        found, hello = plan_load(path, options, stop=task.stop, rpc_servers=self._rpc_servers())
+        self._devices = hello.devices
+        return found
+
+    @property
+    def devices(self) -> tuple[DeviceInfo, ...]:
+        """What the engine saw when it was last asked, () before it ever said anything."""
+        return self._devices or self._state().devices
 
     def process_of(self, path: Path) -> MemoryUse | None:
         """A dry run of this model, for what it measured of the engine's process; None before there was one."""

@@ -7,6 +7,7 @@ compiler run needs; both are written here once. Source: llama.cpp docs/build.md.
 from __future__ import annotations
 
 import enum
+import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -95,6 +96,9 @@ def missing_tools(
                 "elsewhere: unpack those two packages into a folder and set CMAKE_ARGS='-DVulkan_INCLUDE_DIR=FOLDER/usr/include "
                 "-DSPIRV-Headers_DIR=FOLDER/usr/share/cmake/SPIRV-Headers')"
             )
+        library = re.search(r"-DVulkan_LIBRARY=(\S+)", cmake_args)
+        if library is not None and not Path(library[1]).exists():
+            lacks.append(f"the Vulkan loader {library[1]} (Debian: apt-get install libvulkan1)")
         return lacks
     if gpu is Gpu.ROCM:
         found = which("hipcc") or _executable("/opt/rocm/bin/hipcc")

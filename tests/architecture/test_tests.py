@@ -8,7 +8,7 @@ from tests.support.source_tree import ROOT, calls, imports, modules
 
 TESTS = modules("tests")
 # Folders with no room of that name.
-BESIDE = {"architecture", "benchmarks", "e2e", "packaging", "screenshots", "support"}
+BESIDE = {"architecture", "benchmarks", "e2e", "gpu", "packaging", "screenshots", "support"}
 
 
 def test_no_test_uses_a_mock() -> None:

@@ -71,6 +71,15 @@ def test_own_vulkan_headers_are_taken_from_the_users_options() -> None:
     assert missing_tools(Gpu.VULKAN, {}, "-DVulkan_INCLUDE_DIR=/headers", everything_found, "linux") == []
 
 
+def test_a_vulkan_loader_that_is_named_and_not_there_is_missed_before_the_compiler_runs(tmp_path: Path) -> None:
+    loader = tmp_path / "libvulkan.so.1"
+    arguments = f"-DVulkan_INCLUDE_DIR=/headers -DVulkan_LIBRARY={loader}"
+    (lack,) = missing_tools(Gpu.VULKAN, {}, arguments, everything_found, "linux")
+    assert str(loader) in lack
+    loader.touch()
+    assert missing_tools(Gpu.VULKAN, {}, arguments, everything_found, "linux") == []
+
+
 @pytest.mark.parametrize(
     ("text", "has_spirv", "suffices"),
     [("typedef struct VkLayerSettingEXT {", True, True), ("VkLayerSettingEXT", False, False), ("1.3.239", True, False)],

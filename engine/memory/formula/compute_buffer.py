@@ -6,7 +6,13 @@ scores of all heads), in a state-space layer. Each formula counts what is alive 
 width of all queries and of what attention gives, F the feed-forward's width, u the experts of a token, V the vocabulary.
 
 Checked against the dry run: to the byte for the llama family on the CPU, within 15 % for all others that tests lay out
-(tests/engine/memory/formula). Beside a GPU it follows the source and published logs.
+(tests/engine/memory/formula).
+
+Beside a GPU there are two buffers. The inputs and the first hidden states stand in pinned RAM. On the GPU, where all layers
+are on it, is what the CPU would have without them. Where layers are in RAM, large batches are computed on the first GPU all
+the same (`op_offload`, llama.cpp's default): one weight after another is copied there, and the cache of one layer; the gaps
+between such copies are `GAPS`, the one figure here that is fitted and not derived. Compared with dry runs on Mesa's software
+Vulkan device: dense models wholly on it to some bytes, the partly filled device within a fifth (tests/gpu).
 Source: ggml-alloc.c, llama-graph.cpp, src/models/<architecture>.cpp; measured by varying one width at a time.
 """
 
@@ -21,6 +27,8 @@ from engine.memory.formula.context import Context
 LLAMA_FAMILY = frozenset({"llama", "qwen2", "qwen3", "mistral3", "internlm2", "minicpm", "arcee"})
 HADAMARD = 64
 ALIGNMENT = 32
+LEAST_OFFLOADED = 32  # tokens: smaller batches of host weights stay on the CPU (GGML_OP_OFFLOAD_MIN_BATCH)
+GAPS = 1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +36,30 @@ class ComputeParts:
     """What a graph takes.
 
     Attributes:
+        n_tokens: in the graph, at most a micro-batch.
         peak_bytes: the whole buffer when everything is on the CPU.
-        input_bytes: tokens, positions and masks among it, which beside a GPU stand in pinned RAM too.
+        pinned_bytes: what stands in pinned RAM beside a GPU that computes.
+        device_bytes: on a GPU that has its layers and their cache.
+        attention_bytes, gate_bytes: moments of it when a GPU computes with what is in RAM, without what is copied for them.
         is_exact: whether `peak_bytes` is to the byte.
     """
 
+    n_tokens: int
     peak_bytes: int
-    input_bytes: int
+    pinned_bytes: int
+    device_bytes: int
+    attention_bytes: int
+    gate_bytes: int
     is_exact: bool
+
+    def offloaded_bytes(self, weight_bytes: int, cache_bytes: int) -> int:
+        """On a GPU that computes large batches for layers in RAM.
+
+        Args:
+            weight_bytes: the largest weight of these layers.
+            cache_bytes: the largest cache of one of these layers.
+        """
+        return round(GAPS * max(self.peak_bytes, self.attention_bytes + cache_bytes, self.gate_bytes + weight_bytes))
 
 
 def compute_of(architecture: Architecture, context: Context) -> ComputeParts:
@@ -49,11 +73,14 @@ def compute_of(architecture: Architecture, context: Context) -> ComputeParts:
     inner = masks + indices + tail
     # Behind the last attention the masks are free, and only tokens with an output go on; with one layer that is before
     # its feed-forward.
-    moments = [4 * n_tokens * _feed_forward_width(a, context) + inner]
+    hidden = 4 * n_tokens * a.n_embd
+    feed_forward = 4 * n_tokens * _feed_forward_width(a, context) + inner
     if a.n_layer == 1:
-        moments = [4 * context.n_outputs * _feed_forward_width(a, context) + indices + tail]
-    if any(a.has_cache):
-        moments.append(_attention_bytes(a, context) + inner)
+        feed_forward = 4 * context.n_outputs * _feed_forward_width(a, context) + indices + tail
+    moments = [feed_forward]
+    attention = _attention_bytes(a, context) + inner if any(a.has_cache) else 0
+    if attention:
+        moments.append(attention)
     if any(a.is_recurrent):
         moments.append(4 * n_tokens * _state_space_width(a) + _state_bytes(a) + inner)
     is_exact = (
@@ -63,7 +90,17 @@ def compute_of(architecture: Architecture, context: Context) -> ComputeParts:
         and a.n_head[0] * a.head_v[0] == a.n_embd
         and (context.n_outputs == 1 or (context.n_outputs == n_tokens and context.flash_attn and not is_rotated))
     )
-    return ComputeParts(max(logits, *moments), masks + indices + 4 * a.n_embd * n_tokens, is_exact)
+    kept = 0 if a.windows.is_used else 4 * n_tokens * _kept_width(a, context)
+    return ComputeParts(
+        n_tokens=n_tokens,
+        peak_bytes=max(logits, *moments),
+        pinned_bytes=inner + 2 * hidden,
+        # The embedding is looked up in RAM, so its result and the tokens' ids are not there.
+        device_bytes=max(logits, feed_forward - kept, *moments[1:]) - hidden - 4 * n_tokens,
+        attention_bytes=attention,
+        gate_bytes=inner + 4 * n_tokens * 2 * max(*a.n_ff, a.n_expert_used * a.n_ff_expert) + 2 * hidden,
+        is_exact=is_exact,
+    )
 
 
 def _mask_bytes(a: Architecture, context: Context) -> int:
@@ -116,8 +153,7 @@ def _feed_forward_width(a: Architecture, context: Context) -> int:
     if a.windows.is_used:
         kept = 2 * out if _rotation_bytes(a, context) and out < e else out
     else:
-        is_kept = _keeps_attention(a, context) and not any(a.is_recurrent)
-        kept = min(out, e) if is_kept else 0
+        kept = _kept_width(a, context)
     dense = 3 * max(a.n_ff) + 3 * e + kept
     if not a.n_expert:
         if a.n_embd_per_layer and a.name == "gemma3n":
@@ -131,6 +167,12 @@ def _feed_forward_width(a: Architecture, context: Context) -> int:
     if a.name == "llama4":
         experts = 3 * used * wide + 5 * e + 3 * a.n_expert
     return max(experts, dense if _has_dense_layers(a) else 0)
+
+
+def _kept_width(a: Architecture, context: Context) -> int:
+    """What attention gave, where it is still there during the feed-forward of a model without windows."""
+    out = a.n_head[0] * a.mla_head_v if a.is_mla else a.widest_output
+    return min(out, a.n_embd) if _keeps_attention(a, context) and not any(a.is_recurrent) else 0
 
 
 def _keeps_attention(a: Architecture, context: Context) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from engine.base.fields import Value
 from engine.gguf.header import Header
 from engine.memory.formula.architecture import Architecture, FormulaUnknown, architecture_of
-from engine.memory.formula.compute_buffer import compute_of
+from engine.memory.formula.compute_buffer import LEAST_OFFLOADED, ComputeParts, compute_of
 from engine.memory.formula.context import Context, context_of
 from engine.memory.formula.kv_cache import layer_cache_bytes
 from engine.memory.formula.output_buffer import output_bytes
@@ -78,12 +78,21 @@ class Formula:
         overrides = tensor_overrides(options)
         _refuse_other_buffers(overrides, machine)
         weights = self._table(overrides).placed(placement, machine, repacks=bool(options["use_extra_bufts"]))
-        caches, recurrent = _caches(architecture, context, placement, offloads=bool(options["offload_kqv"]))
+        offloads = bool(options["offload_kqv"])
+        caches, recurrent = _caches(architecture, context, placement, offloads=offloads)
         compute = compute_of(architecture, context)
-        graphs = _graphs(compute.peak_bytes, compute.input_bytes, placement)
-        if options["op_offload"] and placement.accelerators and weights.host_layer_bytes:
-            # Prompt batches of host weights are computed on the GPU, which copies one tensor at a time.
-            graphs[placement.accelerators[0]] += weights.host_layer_bytes
+        graphs = _graphs(compute, placement, offloads=offloads)
+        if (
+            options["op_offload"]
+            and machine.devices
+            and compute.n_tokens >= LEAST_OFFLOADED
+            and weights.host_layer_bytes
+        ):
+            # Large batches of host weights are computed on the first GPU, whether it has layers or not.
+            in_ram = [layer for layer, device in enumerate(placement.layers) if device == CPU or not offloads]
+            cache = max((layer_cache_bytes(architecture, context, layer) for layer in in_ram), default=0)
+            graphs[machine.devices[0].name] = compute.offloaded_bytes(weights.host_layer_bytes, cache)
+            graphs[CPU] = compute.pinned_bytes
         buffers = tuple(
             BufferUse(
                 buffer=name,
@@ -107,7 +116,7 @@ class Formula:
             took_s=0.0,
             recurrent_bytes=recurrent or None,
         )
-        return Predicted(use, compute.is_exact and not placement.accelerators and not overrides)
+        return Predicted(use, compute.is_exact and not machine.devices and not overrides)
 
     def _table(self, overrides: Overrides) -> WeightTable:
         """The tensors summed with these put by themselves; the last table is kept, as only the slider moves meanwhile."""
@@ -137,10 +146,9 @@ def _caches(
     return found, state * sum(architecture.is_recurrent)
 
 
-def _graphs(peak_bytes: int, input_bytes: int, placement: Placement) -> dict[str, int]:
-    """The compute buffers: the whole on the CPU, else one on each device and the inputs in pinned RAM."""
-    if not placement.accelerators:
-        return {CPU: peak_bytes}
-    found = dict.fromkeys(placement.accelerators, peak_bytes)
-    found[CPU] = peak_bytes if CPU in placement.layers else input_bytes
+def _graphs(compute: ComputeParts, placement: Placement, *, offloads: bool) -> dict[str, int]:
+    """The compute buffers where each layer is computed on its own device: the whole on the CPU, else what each has of it."""
+    on_device = compute.device_bytes if offloads else compute.peak_bytes
+    found = dict.fromkeys(placement.accelerators, on_device)
+    found[CPU] = compute.peak_bytes if CPU in placement.layers else compute.pinned_bytes
     return found

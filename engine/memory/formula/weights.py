@@ -37,6 +37,7 @@ OUTPUT_FIRST = frozenset({"gemma3n", "gemma4"})
 _LAYER = re.compile(r"blk\.(\d+)\.")
 _INPUT = ("token_embd.", "position_embd.", "token_types.", "per_layer_token_embd.")
 _OUTPUT = ("output.", "output_norm", "cls.", "cls_", "dense_", "altup_", "enc.output_norm", "dec.output_norm")
+_OUTPUT_NORMS = {("token_embd_norm.weight", name) for name in ("lfm2", "lfm2moe")}
 _OF_EACH_LAYER = ("rope_freqs.", "rope_factors_")
 _NOT_MULTIPLIED = re.compile(r"conv1d|ssm_a$|norm|time_mix_(first|lerp|decay\.)|ssm_d$|\.bias$|attn_sinks|rel_b|_scale")
 
@@ -141,7 +142,8 @@ class WeightTable:
             elif name.startswith(_INPUT):
                 self._input.add(tensor, file, may_repack=False)
             else:
-                group = self._output if name.startswith(_OUTPUT) else self._layers[0]
+                is_output = name.startswith(_OUTPUT) or (name, architecture.name) in _OUTPUT_NORMS
+                group = self._output if is_output else self._layers[0]
                 group.add(tensor, file, may_repack=_may_repack(tensor))
             embedding = tensor if name == "token_embd.weight" else embedding
         if embedding is not None and not has_output:
@@ -154,6 +156,8 @@ class WeightTable:
         rearranged: frozenset[TensorType] = machine.repacked if repacks else frozenset()
         types = frozenset() if machine.devices else rearranged
         limits = {each.name: each.largest_tensor_bytes for each in machine.devices}
+        if machine.devices:
+            limits[CPU] = machine.devices[0].largest_tensor_bytes  # its pinned buffer is for what it can work with
         found[CPU] += self._input.host_bytes
         for device in dict.fromkeys(placement.layers):
             found[device] += self._shared.bytes_on(device)
