@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from engine.base.errors import KnownError
+from engine.base.fields import Value
 from engine.cli import what_if
 from engine.cli.repositories import safetensors_document, safetensors_lines
-from engine.cli.session import Session, add_fields, given_fields, load_options
+from engine.cli.session import Session, add_fields, given_fields, given_load_options, load_options
 from engine.cli.training import add_training, bytes_of, refuse_without_train, size_of_training
 from engine.gguf.card import ModelKind
 from engine.memory.fit import Fits
+from engine.memory.fitting import Proposal
 from engine.memory.ledger import DeviceLedger, Ledger, Part
 from engine.models.header_files import is_header_file, not_here, source_of
 from engine.models.safetensors import SafetensorsModel
@@ -49,6 +51,11 @@ def add_size(parser: ArgumentParser) -> None:
         help="what if: a memory of this size, all of it free, such as RAM=16GiB or CUDA0=24GiB; may be given again. "
         "Devices that are not in this machine need --method formula, and stand in place of this machine's",
     )
+    parser.add_argument(
+        "--fit",
+        action="store_true",
+        help="where it does not fit, look for options that do; what is given stays as it is",
+    )
     parser.add_argument("--verify", action="store_true", help="load it for real too, and print what it took")
     what_if.add_flags(parser)
     add_fields(parser, LOAD_OPTIONS)
@@ -67,17 +74,15 @@ def size(session: Session) -> int:
     if session.arguments.verify and is_header_file(path):
         raise KnownError.of(not_here(path))
     method, sizes = session.arguments.method, _sizes(session.arguments.device)
-    estimate: Estimate | None = None
-    by_formula: FormulaEstimate | None = None
-    if method != "formula":
-        estimate = session.answer(
-            lambda then, failed: session.workbench.estimate(path, options, then, failed, with_limit=True, what_if=sizes)
-        )
-        _refuse_unseen(estimate.ledger, sizes)
-    if method != "dry-run":
-        formulas = session.workbench.formulas
-        model: ModelFormula = session.answer(lambda then, failed: formulas.read(path, then, failed))
-        by_formula = formulas.estimate(model, options, sizes, with_limit=method == "formula")
+    estimate, by_formula = _asked(session, path, options, sizes)
+    ways: tuple[Proposal, ...] = ()
+    first = estimate or by_formula
+    assert first is not None
+    if session.arguments.fit and first.verdict.fits in (Fits.NO, Fits.TIGHT):
+        ways = _ways(session, path, options, sizes)
+        if ways:
+            options = {**options, **ways[0].changes}
+            estimate, by_formula = _asked(session, path, options, sizes)
     found = estimate or by_formula
     assert found is not None
     others = what_if.asked_for(session)
@@ -113,6 +118,7 @@ def size(session: Session) -> int:
         ),
         "fits": found.verdict.fits.value,
         "advice": [each.label for each in found.verdict.advice],
+        "ways": [dict(each.changes) for each in ways],
         "max_n_ctx": found.max_n_ctx,
         "took_s": found.took_s,
         "margin": found.verdict.margin,
@@ -134,8 +140,41 @@ def size(session: Session) -> int:
         }
     beside = by_formula.ledger if estimate is not None and by_formula is not None else None
     speed = what_if.speed_lines(answers[0].speed) if answers else []
-    session.put(document, [*_size_lines(found, measured, beside), *speed])
+    changed = [f"{'made to fit with' if at == 0 else 'or'}: {_flags(each)}" for at, each in enumerate(ways)]
+    session.put(document, [*_size_lines(found, measured, beside), *changed, *speed])
     return 1 if found.verdict.fits is Fits.NO else 0
+
+
+def _asked(
+    session: Session, path: Path, options: dict[str, Value], sizes: Mapping[str, int]
+) -> tuple[Estimate | None, FormulaEstimate | None]:
+    """What the engine and the formula say, as far as `--method` asks them."""
+    method, formulas = session.arguments.method, session.workbench.formulas
+    estimate: Estimate | None = None
+    by_formula: FormulaEstimate | None = None
+    if method != "formula":
+        estimate = session.answer(
+            lambda then, failed: session.workbench.estimate(path, options, then, failed, with_limit=True, what_if=sizes)
+        )
+        _refuse_unseen(estimate.ledger, sizes)
+    if method != "dry-run":
+        model: ModelFormula = session.answer(lambda then, failed: formulas.read(path, then, failed))
+        by_formula = formulas.estimate(model, options, sizes, with_limit=method == "formula")
+    return estimate, by_formula
+
+
+def _ways(session: Session, path: Path, options: dict[str, Value], sizes: Mapping[str, int]) -> tuple[Proposal, ...]:
+    """What to change so that it fits, without what the command line gives."""
+    formulas, kept = session.workbench.formulas, given_load_options(session)
+    model: ModelFormula = session.answer(lambda then, failed: formulas.read(path, then, failed))
+    found: tuple[Proposal, ...] = session.answer(
+        lambda then, failed: formulas.ways_to_fit(model, options, then, failed, kept=kept, what_if=sizes)
+    )
+    return found
+
+
+def _flags(proposal: Proposal) -> str:
+    return " ".join(f"{LOAD_OPTIONS[key].flag} {value}" for key, value in proposal.changes.items())
 
 
 def _model(path: Path, found: Estimate | FormulaEstimate) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from engine.base.errors import Remedy, RemedyKind
 from engine.base.fields import Value
 from engine.gguf.card import Card
 from engine.memory.fit import Fits, Verdict
+from engine.memory.fitting import Proposal
 from engine.memory.ledger import Ledger, Part
 from engine.workbench.curve import CurveLine, MemoryCurve
 
@@ -49,6 +50,7 @@ def advice_for(
     card: Card | None,
     curve: MemoryCurve | None,
     line: CurveLine | None,
+    ways: tuple[Proposal, ...] = (),
 ) -> tuple[Advice, ...]:
     """What to say under a verdict, most important first, at most two.
 
@@ -57,10 +59,11 @@ def advice_for(
         card: the model's, for the context it was trained for.
         curve: for what other cache types would take.
         line: the one of the present cache types.
+        ways: what would make it fit, where it was looked for; the engine room's own remedies stand in until then.
     """
     if verdict.fits in (Fits.NO, Fits.TIGHT):
         kind = AdviceKind.TOO_BIG if verdict.fits is Fits.NO else AdviceKind.TIGHT
-        return (Advice(kind, verdict.advice),)
+        return (Advice(kind, _remedies(ways) if ways else verdict.advice),)
     found: list[Advice] = []
     n_ctx, trained = ledger.n_ctx, card.n_ctx_train if card is not None else None
     if trained and n_ctx > trained:
@@ -79,6 +82,11 @@ def advice_for(
     if full is not None and trained is not None and limit is not None and limit >= trained:
         found.append(Advice(AdviceKind.LONGER, (_use_context(trained),), n_ctx=trained, needed_bytes=full.sum_bytes))
     return tuple(found[:MOST])
+
+
+def _remedies(ways: tuple[Proposal, ...]) -> tuple[Remedy, ...]:
+    found = [Remedy(RemedyKind.SET_OPTION, "", each.argument) for each in ways]
+    return (*found, Remedy(RemedyKind.CHOOSE_MODEL, "Choose a smaller model"))
 
 
 def _use_context(n_ctx: int) -> Remedy:

@@ -213,9 +213,10 @@ class AnswerPane(QWidget):
             buttons = QHBoxLayout(row)
             buttons.setContentsMargins(0, 0, 0, 0)
             buttons.addWidget(label, 1)
-        for remedy in advice.remedies:
-            button = QPushButton(words.remedy_text(remedy))
-            button.setAccessibleName(words.remedy_text(remedy))
+        for at, remedy in enumerate(advice.remedies):
+            text = words.remedy_text(remedy, is_first=at == 0)
+            button = QPushButton(text)
+            button.setAccessibleName(text)
             button.clicked.connect(lambda _=False, chosen=remedy: self.remedy_chosen.emit(chosen))
             buttons.addWidget(button)
         return row

@@ -15,7 +15,8 @@ from typing import Protocol
 
 from engine.base.errors import KnownError, Remedy, RemedyKind, Trouble
 from engine.base.fields import Value
-from engine.memory.fit import N_CTX_STEP, judge
+from engine.memory.fit import N_CTX_STEP, Fits, judge
+from engine.memory.fitting import Proposal
 from engine.memory.ledger import Ledger
 from engine.models.header_files import is_header_file
 from engine.models.labels import model_label
@@ -50,8 +51,8 @@ class MemorySurface(Protocol):
         """Call `plan` in a quarter of a second, counted from the last of these calls."""
         ...
 
-    def offer_undo(self, old_n_ctx: int, new_n_ctx: int, undo: Callable[[], None]) -> None:
-        """Say that the context was changed to the best fit, and how to take it back."""
+    def offer_undo(self, before: Mapping[str, Value], after: Mapping[str, Value], undo: Callable[[], None]) -> None:
+        """Say which options were changed, from what to what, and how to take it back."""
         ...
 
     def say_nothing_fits(self) -> None: ...
@@ -72,6 +73,7 @@ class MemoryPresenter:
         self._drawn_for: object = None
         self._settled: object = None
         self._kept = dict(workbench.load_options)
+        self._ways: tuple[object, tuple[Proposal, ...]] = (None, ())
         self.page = Page(options=dict(workbench.load_options), has_gpu=self._sees_gpu())
         self._ends = [
             workbench.subscribe(LibraryChanged, lambda _event: self._library_changed()),
@@ -142,9 +144,12 @@ class MemoryPresenter:
         self._surface.plan_soon()
 
     def apply(self, changes: Mapping[str, Value]) -> None:
-        """Several options at once, asked of the engine at once."""
-        self._take({**self.options, **changes})
-        self.plan()
+        """Several options at once, asked of the engine at once; what was changed is named and can be taken back."""
+        before = self.options
+        changed = {key: value for key, value in changes.items() if before[key] != value}
+        self._use({**before, **changed})
+        if changed:
+            self._surface.offer_undo({key: before[key] for key in changed}, changed, lambda: self._use(before))
 
     def remedy(self, remedy: Remedy) -> None:
         """Do what a button of a notice or of the advice says."""
@@ -174,10 +179,7 @@ class MemoryPresenter:
         if best < N_CTX_STEP:
             self._surface.say_nothing_fits()
             return
-        before = self.options
-        if best != before["n_ctx"]:
-            self.apply({"n_ctx": best})
-            self._surface.offer_undo(int(str(before["n_ctx"])), best, lambda: self.apply(before))
+        self.apply({"n_ctx": best})
 
     def load(self, *, anyway: bool = False) -> None:
         """Load the model with these options, and keep them for the next ones."""
@@ -220,6 +222,7 @@ class MemoryPresenter:
         )  # fmt: skip
         self._set(is_planning=False, trouble=None, answer=answer)
         self._advise()
+        self._look_for_ways()
         self._ask_curve()
 
     def _ask_curve(self) -> None:
@@ -254,6 +257,10 @@ class MemoryPresenter:
         self._workbench.memory_curve(path, options, pairs, contexts, then, failed)
 
     # ---- inside -------------------------------------------------------------------------------------------------
+
+    def _use(self, options: Mapping[str, Value]) -> None:
+        self._take(options)
+        self.plan()
 
     def _take(self, options: Mapping[str, Value]) -> None:
         """New options: what the formula says of them, else the estimate from the curve, if there is one."""
@@ -298,10 +305,27 @@ class MemoryPresenter:
     def _advise(self) -> None:
         line, answer = self._line(), self.page.answer
         limit = line.max_n_ctx if line is not None else None
+        ways = self._ways[1] if self._ways[0] == self._asked() else ()
         advice = () if answer is None else advice_for(
-            answer.verdict, answer.ledger, self.options, self.page.card, self.page.curve, line
+            answer.verdict, answer.ledger, self.options, self.page.card, self.page.curve, line, ways
         )  # fmt: skip
         self._set(limit=limit, advice=advice)
+
+    def _asked(self) -> object:
+        return self.page.path, self.options
+
+    def _look_for_ways(self) -> None:
+        """Where the load does not fit well, look for what would make it fit; told when it is found and still wanted."""
+        answer, asked = self.page.answer, self._asked()
+        if self._formula is None or answer is None or answer.verdict.fits not in (Fits.NO, Fits.TIGHT):
+            return
+
+        def then(ways: tuple[Proposal, ...]) -> None:
+            self._ways = (asked, ways)
+            if asked == self._asked():
+                self._advise()
+
+        self._workbench.formulas.ways_to_fit(self._formula, self.options, then, lambda _trouble: None)
 
     def _line(self) -> CurveLine | None:
         if self.page.curve is None or _beside_curve(self.options) != self._drawn_for:

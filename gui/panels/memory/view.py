@@ -6,7 +6,7 @@ remedies, which change the form; nothing here waits.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,11 @@ from PySide6.QtCore import Qt, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedLayout, QVBoxLayout, QWidget
 
+from engine.base.fields import Value
 from gui.model_file import ask_for_model
 from gui.notices import NoticeCard, Severity
 from gui.page import PanelContext
+from gui.panels.memory import words
 from gui.panels.memory.answer import AnswerPane
 from gui.panels.memory.elsewhere_presenter import ElsewherePresenter
 from gui.panels.memory.hardware_presenter import HardwarePresenter
@@ -28,7 +30,6 @@ from gui.panels.memory.presenter import MemoryPresenter
 from gui.panels.memory.values import Page
 from gui.theme import Theme, set_kind
 from gui.widgets.empty_state import EmptyState
-from gui.widgets.quantities import count_text
 
 if TYPE_CHECKING:
     from gui.panels.memory.training_view import TrainingView
@@ -88,9 +89,8 @@ class MemoryView(QWidget):
     def plan_soon(self) -> None:
         self._soon.start()
 
-    def offer_undo(self, old_n_ctx: int, new_n_ctx: int, undo: Callable[[], None]) -> None:
-        text = self.tr("Context set to {new}, from {old}").format(new=count_text(new_n_ctx), old=count_text(old_n_ctx))
-        self._context.toast.show_undo(text, undo)
+    def offer_undo(self, before: Mapping[str, Value], after: Mapping[str, Value], undo: Callable[[], None]) -> None:
+        self._context.toast.show_undo(words.changes_text(before, after), undo)
 
     def say_nothing_fits(self) -> None:
         self._context.toast.show_text(self.tr("Not even the smallest context fits with these options"))

@@ -17,9 +17,11 @@ from engine.memory.ledger import RAM, DeviceLedger, Ledger, Part
 from engine.models.remote import RemoteModel
 from engine.models.safetensors import SafetensorsModel
 from engine.store.measurements import LoadMeasured
+from engine.wire.load_options import LOAD_OPTIONS
 from engine.wire.messages import DeviceInfo, DeviceKind
+from engine.workbench.workbench import parse_changes
 from gui.panels.memory.advice import Advice, AdviceKind
-from gui.panels.memory.values import Answer
+from gui.panels.memory.values import KV_TYPE, Answer
 from gui.theme import PlotRole
 from gui.widgets.ledger_table import LedgerRow
 from gui.widgets.quantities import bytes_text, count_text, seconds_text, unknown_text
@@ -311,9 +313,31 @@ def advice_text(advice: Advice) -> tuple[str, str]:
             return _tr("Room for more:"), text.format(n=n_ctx, size=bytes_text(advice.needed_bytes))
 
 
-def remedy_text(remedy: Remedy) -> str:
-    """A button's text: the engine's own words."""
-    return remedy.label
+def remedy_text(remedy: Remedy, *, is_first: bool = False) -> str:
+    """A button's text: the engine's own words, or what it sets; the first of several that set is the one to take."""
+    if remedy.label:
+        return remedy.label
+    changes = parse_changes(remedy.argument)
+    text = ", ".join(f"{name}: {value}" for name, value in _named(changes))
+    return _tr("Make it fit: {changes}").format(changes=text) if is_first else text
+
+
+def changes_text(before: Mapping[str, Value], after: Mapping[str, Value]) -> str:
+    """What was changed, from what to what: "Context 4,096 → 8,192"."""
+    old, new = _named(before), _named(after)
+    return ", ".join(f"{name} {was} \N{RIGHTWARDS ARROW} {now}" for (name, was), (_, now) in zip(old, new, strict=True))
+
+
+def _named(options: Mapping[str, Value]) -> list[tuple[str, str]]:
+    """Options by their names on screen; equal cache types as the one that people choose."""
+    found = []
+    for key, value in options.items():
+        if key == "type_v" and options.get("type_k") == value:
+            continue
+        is_pair = key == "type_k" and options.get("type_v") == value
+        field = KV_TYPE if is_pair else LOAD_OPTIONS[key]
+        found.append((field.label, field.format(value) or _tr("none")))
+    return found
 
 
 def deciding_device(ledger: Ledger) -> str:

@@ -255,6 +255,23 @@ def test_size_says_no_with_exit_code_one(tmp_path: Path, smollm2: Path) -> None:
     assert found["advice"]
 
 
+def test_size_finds_options_that_fit_and_keeps_those_that_are_given(tmp_path: Path, smollm2: Path) -> None:
+    found = answer(tmp_path, "size", str(smollm2), "--fit", "--device", "RAM=230MiB")
+    assert found["fits"] == "yes"
+    assert found["ways"][0] == {"type_k": "q4_0", "type_v": "q4_0"}
+    assert found["settings"]["type_k"] == "q4_0"
+    assert found["settings"]["n_ctx"] == 4096
+    given = answer(tmp_path, "size", str(smollm2), "--fit", "--type-k", "f16", "--device", "RAM=230MiB")
+    assert [set(each) for each in given["ways"]] == [{"n_ctx"}]
+    on_card = ("--device", "RAM=300MiB", "--device", "CUDA0=120MiB", "--method", "formula")
+    split = answer(tmp_path, "size", str(smollm2), "--fit", *on_card)
+    assert set(split["ways"][0]) == {"n_gpu_layers"}
+    assert split["fits"] == "yes"
+    none = run(tmp_path, "size", str(smollm2), "--fit", "--device", "RAM=100MiB", "--json")
+    assert none.returncode == 1
+    assert json.loads(none.stdout)["ways"] == []
+
+
 def test_bench_measures_reading_and_writing(tmp_path: Path, smollm2: Path) -> None:
     arguments = ["--prefill", "64", "--depth", "0", "--n-decode", "8", "--repeats", "2", "--tune-threads"]
     found = answer(tmp_path, "bench", str(smollm2), *arguments)

@@ -54,6 +54,12 @@ def button(view: MemoryView, text: str) -> QPushButton:
     return next(each for each in view.findChildren(QPushButton) if each.text() == text and each.isVisible())
 
 
+def first_advice(view: MemoryView) -> str:
+    """The first button of the advice."""
+    found = [each.text() for each in view.answer.advice.findChildren(QPushButton) if each.isVisible()]
+    return found[0] if found else ""
+
+
 def test_choosing_a_model_shows_a_ledger_that_sums_to_the_byte(page: OpenPage, smollm2: Path) -> None:
     answer = page.view.presenter.page.answer
     table = page.view.answer.table
@@ -195,7 +201,7 @@ def test_best_fit_goes_to_the_trained_context_and_can_be_taken_back(settled: Ope
     presenter = settled.view.presenter
     button(settled.view, "Best fit").click()
     assert presenter.options["n_ctx"] == 8192
-    assert settled.window.toast.texts == ("Context set to 8,192, from 4,096",)
+    assert settled.window.toast.texts == ("Context 4,096 → 8,192",)
     settled.window.toast.undo_latest()
     assert presenter.options["n_ctx"] == 4096
     assert settled.view.inputs.form.values()["n_ctx"] == 4096
@@ -214,10 +220,13 @@ def test_a_context_that_cannot_fit_says_so_and_offers_one_that_does(settled: Ope
     qtbot.waitUntil(lambda: not presenter.page.is_planning, timeout=WAIT_MS)
     assert presenter.page.answer.verdict.fits is Fits.NO
     assert "Does not fit." in settled.view.answer.verdict.text()
-    offer = presenter.page.advice[0].remedies[0]
-    presenter.remedy(offer)
+    qtbot.waitUntil(lambda: "Make it fit" in first_advice(settled.view), timeout=WAIT_MS)
+    button(settled.view, first_advice(settled.view)).click()
+    assert settled.window.toast.texts[-1].startswith("Context 8,000,000 → ")
     qtbot.waitUntil(lambda: not presenter.page.is_planning, timeout=WAIT_MS)
-    assert presenter.page.answer.verdict.needed_bytes < presenter.page.answer.verdict.free_bytes
+    assert presenter.page.answer.verdict.fits is Fits.YES
+    settled.window.toast.undo_latest()
+    assert presenter.options["n_ctx"] == 8_000_000
 
 
 def test_a_file_that_is_no_model_is_explained_on_the_page(page: OpenPage, qtbot, tmp_path: Path) -> None:
