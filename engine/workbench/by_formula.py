@@ -8,7 +8,7 @@ too, so that the two differ only where the formula does.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from engine.base.jobs import JobHandle, Jobs, Task
 from engine.gguf.card import Card
 from engine.hardware.processor import processor_flags
 from engine.hardware.ram import ram_now
-from engine.memory.fit import N_CTX_STEP, Verdict, room_of
+from engine.memory.fit import N_CTX_STEP, Fits, Verdict, room_of
 from engine.memory.fitting import Model, Proposal, confirmed, proposals
 from engine.memory.formula.placement import machine_of
 from engine.memory.ledger import RAM, Ledger, Part, ledger_of
@@ -66,6 +66,23 @@ class FormulaEstimate:
     freed_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class GridCell:
+    """One context with one cache type: bytes of all memories together, and whether it fits."""
+
+    total_bytes: int
+    fits: Fits
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Contexts across, cache types down; `cells[row][column]` is None where the engine would refuse the type."""
+
+    cache_types: tuple[tuple[str, str], ...]
+    contexts: tuple[int, ...]
+    cells: tuple[tuple[GridCell | None, ...], ...]
+
+
 class Formulas:
     """Answers by the formula.
 
@@ -78,6 +95,7 @@ class Formulas:
     def __init__(self, jobs: Jobs, devices: Callable[[], tuple[DeviceInfo, ...]], planner: Planner) -> None:
         self._jobs, self._devices, self._planner = jobs, devices, planner
         self._flags: frozenset[str] = frozenset()
+        self._grid_job: JobHandle[Grid] | None = None
         self._fit_job: JobHandle[tuple[Proposal, ...]] | None = None
 
     def read(self, path: Path, then: Callable[[ModelFormula], None], failed: Callable[[Trouble], None]) -> None:
@@ -159,6 +177,43 @@ class Formulas:
             left = room(middle * N_CTX_STEP)
             low, high = (middle, high) if left and min(left.values()) >= 0 else (low, middle - 1)
         return low * N_CTX_STEP
+
+    def grid(
+        self,
+        model: ModelFormula,
+        options: Mapping[str, Value],
+        cache_types: Sequence[tuple[str, str]],
+        contexts: Sequence[int],
+        then: Callable[[Grid], None],
+        failed: Callable[[Trouble], None],
+    ) -> None:
+        """What these contexts would take with these cache types, as a job; a newer grid takes an older one's place.
+
+        Args:
+            cache_types: pairs of K and V formats; what the engine would refuse is None in the grid.
+            contexts: in tokens, ascending.
+        """
+        wanted = LOAD_OPTIONS.checked(options)
+        freed = self._planner.freed_bytes()
+
+        def cell(pair: tuple[str, str], n_ctx: int) -> GridCell | None:
+            typed = {**wanted, "type_k": pair[0], "type_v": pair[1], "n_ctx": n_ctx}
+            try:
+                ledger = self.ledger(model, typed)
+            except KnownError:
+                return None
+            return GridCell(ledger.sum_bytes, self._planner.judge(ledger, typed, freed).fits)
+
+        def work(task: Task) -> Grid:
+            rows = []
+            for pair in cache_types:
+                task.check()
+                rows.append(tuple(cell(pair, n_ctx) for n_ctx in contexts))
+            return Grid(tuple(cache_types), tuple(contexts), tuple(rows))
+
+        if self._grid_job is not None:
+            self._grid_job.cancel()
+        self._grid_job = self._jobs.run(work, title="Trying contexts", lane="fit", then=then, failed=failed)
 
     def ways_to_fit(
         self,

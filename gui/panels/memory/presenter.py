@@ -107,6 +107,11 @@ class MemoryPresenter:
         """The load options on the page."""
         return dict(self.page.options or {})
 
+    @property
+    def formula(self) -> ModelFormula | None:
+        """The formula of the model on the page, once its header is read."""
+        return self._formula
+
     def kv_type(self) -> str:
         """The segment that stands for both cache types."""
         type_k, type_v = self._pair()

@@ -15,12 +15,15 @@ from PySide6.QtGui import QDesktopServices, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedLayout, QVBoxLayout, QWidget
 
 from engine.base.fields import Value
+from engine.workbench.by_formula import ModelFormula
 from gui.model_file import ask_for_model
 from gui.notices import NoticeCard, Severity
 from gui.page import PanelContext
 from gui.panels.memory import words
 from gui.panels.memory.answer import AnswerPane
 from gui.panels.memory.elsewhere_presenter import ElsewherePresenter
+from gui.panels.memory.grid_presenter import GridPresenter
+from gui.panels.memory.grid_section import GridSection
 from gui.panels.memory.hardware_presenter import HardwarePresenter
 from gui.panels.memory.hardware_section import HardwareSection
 from gui.panels.memory.hardware_values import HardwareView
@@ -57,6 +60,7 @@ class MemoryView(QWidget):
         self.hardware = HardwareSection(
             theme, folded=folded, on_folded=lambda folded: state.set_flag(HARDWARE_FOLD, folded)
         )
+        self.grid = GridSection(theme)
         self.empty = EmptyState(
             theme,
             self.tr("Choose a model on the left, or open a file: here stands what it takes in memory, part by part."),
@@ -65,6 +69,7 @@ class MemoryView(QWidget):
             icon=lambda: context.icons.icon("memory", "text3", 32),
         )
         self._lay_out()
+        self.on_grid = GridPresenter(context.workbench, self.grid.show_grid)
         self.on_hardware = HardwarePresenter(context.workbench, self, is_open=not folded)
         self.presenter = MemoryPresenter(context.workbench, self)
         self.elsewhere = ElsewherePresenter(context.workbench, self.inputs.elsewhere.show_state, self.presenter.choose)
@@ -79,6 +84,7 @@ class MemoryView(QWidget):
         devices = self._context.workbench.state.devices
         self.answer.show_page(page, devices)
         self._show_trouble(page)
+        self.on_grid.page_changed(page, self._formula())
         answer = page.answer
         if page.path is None or answer is None:
             self.on_hardware.show_plan(None, is_loaded=page.is_loaded)
@@ -145,6 +151,10 @@ class MemoryView(QWidget):
 
     # ---- inside
 
+    def _formula(self) -> ModelFormula | None:
+        presenter: MemoryPresenter | None = getattr(self, "presenter", None)
+        return None if presenter is None else presenter.formula
+
     def _narrow(self, width: int) -> None:
         self.inputs.set_narrow(width < NARROW_BELOW)
         if self.training is not None:
@@ -180,6 +190,7 @@ class MemoryView(QWidget):
         inputs.mode_chosen.connect(self.show_mode)
         inputs.hardware_wanted.connect(lambda: self._context.go("hardware"))
         self.answer.remedy_chosen.connect(presenter.remedy)
+        self.grid.chosen.connect(presenter.apply)
         hardware, beside = self.hardware, self.on_hardware
         hardware.typed.connect(beside.type)
         hardware.add_wanted.connect(beside.add)
@@ -197,6 +208,7 @@ class MemoryView(QWidget):
         column.setSpacing(Theme.SPACE[2])
         column.addLayout(self._notice)
         column.addWidget(self.answer)
+        column.addWidget(self.grid)
         column.addWidget(self.hardware)
         column.addStretch(1)
         area = QScrollArea()

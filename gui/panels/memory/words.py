@@ -19,10 +19,12 @@ from engine.models.safetensors import SafetensorsModel
 from engine.store.measurements import LoadMeasured
 from engine.wire.load_options import LOAD_OPTIONS
 from engine.wire.messages import DeviceInfo, DeviceKind
+from engine.workbench.by_formula import Grid, GridCell
 from engine.workbench.workbench import parse_changes
 from gui.panels.memory.advice import Advice, AdviceKind
 from gui.panels.memory.values import KV_TYPE, Answer
 from gui.theme import PlotRole
+from gui.widgets.heat_table import HeatCell
 from gui.widgets.ledger_table import LedgerRow
 from gui.widgets.quantities import bytes_text, count_text, seconds_text, unknown_text
 
@@ -40,6 +42,8 @@ PART_COLORS = {
     Part.MAPPED: PlotRole.OTHER,
 }
 FITS_ROLES = {Fits.YES: "good", Fits.TIGHT: "warning", Fits.NO: "bad", Fits.UNKNOWN: "text2"}
+
+FITS_SIGNS = {Fits.YES: "\N{CHECK MARK}", Fits.TIGHT: "!", Fits.NO: "\N{MULTIPLICATION SIGN}", Fits.UNKNOWN: "?"}
 
 
 def _tr(text: str) -> str:
@@ -320,6 +324,26 @@ def remedy_text(remedy: Remedy, *, is_first: bool = False) -> str:
     changes = parse_changes(remedy.argument)
     text = ", ".join(f"{name}: {value}" for name, value in _named(changes))
     return _tr("Make it fit: {changes}").format(changes=text) if is_first else text
+
+
+def grid_cells(grid: Grid) -> tuple[list[str], list[str], list[list[HeatCell]]]:
+    """The names of the rows and columns of a grid, and its cells in words."""
+    names = [type_k if type_k == type_v else f"{type_k}, {type_v}" for type_k, type_v in grid.cache_types]
+    columns = [count_text(each) for each in grid.contexts]
+    cells = [
+        [_grid_cell(cell, name, context) for cell, context in zip(row, columns, strict=True)]
+        for name, row in zip(names, grid.cells, strict=True)
+    ]
+    return names, columns, cells
+
+
+def _grid_cell(cell: GridCell | None, name: str, context: str) -> HeatCell:
+    place = _tr("{context} context, {type} cache").format(context=context, type=name)
+    if cell is None:
+        return HeatCell("\N{EN DASH}", "surface2", _tr("{place}: the engine refuses it").format(place=place), False)
+    size = bytes_text(cell.total_bytes)
+    spoken = f"{place}: {size}. {verdict_word(cell.fits)}"
+    return HeatCell(f"{FITS_SIGNS[cell.fits]} {size}".strip(), FITS_ROLES[cell.fits], spoken)
 
 
 def changes_text(before: Mapping[str, Value], after: Mapping[str, Value]) -> str:
