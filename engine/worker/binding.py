@@ -18,10 +18,12 @@ from typing import Any
 import llama_cpp
 import llama_cpp.llama_cpp as llama
 
-from engine.base.fields import Value
+from engine.base.fields import FieldError, Value
 from engine.wire.messages import DeviceInfo, DeviceKind
+from engine.wire.placing import device_shares, n_outputs, no_such_buffer, tensor_overrides
 
 FLASH_ATTN = {"auto": -1, "off": 0, "on": 1}
+SPLIT_MODES = {"none": 0, "layer": 1, "row": 2}
 _F32 = 0
 LOG_DEBUG, LOG_WARN, LOG_ERROR = 1, 3, 4
 KEPT_LOG_LINES = 80
@@ -85,6 +87,12 @@ class _InitParams(ctypes.Structure):
     _fields_ = (("mem_size", ctypes.c_size_t), ("mem_buffer", ctypes.c_void_p), ("no_alloc", ctypes.c_bool))
 
 
+class _BufferOverride(ctypes.Structure):
+    """`llama_model_tensor_buft_override`: a pattern for names of tensors, and the buffer type for them."""
+
+    _fields_ = (("pattern", ctypes.c_char_p), ("buft", ctypes.c_void_p))
+
+
 class Ggml:
     """The functions of libggml that llama-cpp-python does not bind."""
 
@@ -100,6 +108,7 @@ class Ggml:
             ("ggml_backend_dev_name", [pointer], text),
             ("ggml_backend_dev_description", [pointer], text),
             ("ggml_backend_dev_type", [pointer], ctypes.c_int),
+            ("ggml_backend_dev_buffer_type", [pointer], pointer),
             ("ggml_backend_dev_memory", [pointer, ctypes.POINTER(size), ctypes.POINTER(size)], None),
             ("ggml_type_name", [ctypes.c_int], text),
             ("ggml_get_name", [pointer], text),
@@ -146,6 +155,12 @@ class Ggml:
                 return number
         raise ValueError(f"ggml has no type {name}")
 
+    def buffer_types(self) -> dict[str, int]:
+        """The buffer that each device keeps tensors in, by the buffer's name; a tensor may be placed there by it."""
+        devices = (self._main.ggml_backend_dev_get(index) for index in range(self._main.ggml_backend_dev_count()))
+        found = (self._base.ggml_backend_dev_buffer_type(device) for device in devices)
+        return {self.buffer_name(each): each for each in found if each}
+
     def devices(self) -> tuple[DeviceInfo, ...]:
         """Every device of every backend that is built in. The CPU's memory is left to the hardware room."""
         found = []
@@ -190,11 +205,22 @@ def start_backends() -> None:
 
 
 def model_params(
-    options: Mapping[str, Value], *, no_alloc: bool, on_progress: Callable[[float], bool] | None
-) -> tuple[Any, Any]:
-    """`llama_model_params` of these load options, and the callback object that must live as long as the load."""
+    options: Mapping[str, Value], ggml: Ggml, *, no_alloc: bool, on_progress: Callable[[float], bool] | None
+) -> tuple[Any, tuple[Any, ...]]:
+    """`llama_model_params` of these load options, and what they point to, which must live as long as the load.
+
+    Raises:
+        KnownError: a device or a buffer is named that is not there, or a pattern that the engine does not read.
+    """
     params = llama.llama_model_default_params()
     params.n_gpu_layers = int(_number(options["n_gpu_layers"]))
+    params.split_mode, params.main_gpu = SPLIT_MODES[str(options["split_mode"])], int(_number(options["main_gpu"]))
+    shares = _shares(options, ggml)
+    overrides = _overrides(options, ggml)
+    if shares:
+        params.tensor_split = ctypes.cast(shares, ctypes.POINTER(ctypes.c_float))
+    if overrides:
+        params.tensor_buft_overrides = ctypes.cast(overrides, ctypes.c_void_p)
     params.use_extra_bufts = bool(options["use_extra_bufts"])
     params.no_alloc = no_alloc
     if no_alloc:
@@ -207,19 +233,53 @@ def model_params(
     if on_progress is not None:
         callback = llama.llama_progress_callback(lambda fraction, _user: on_progress(fraction))
         params.progress_callback = callback
-    return params, callback
+    return params, (callback, shares, overrides)
+
+
+def _shares(options: Mapping[str, Value], ggml: Ggml) -> Any:
+    """The array of `tensor_split`, None where what is free decides; refuses devices that are not there."""
+    devices = [each for each in ggml.devices() if each.kind in (DeviceKind.GPU, DeviceKind.IGPU)]
+    names = ", ".join(each.name for each in devices)
+    main = int(_number(options["main_gpu"]))
+    if options["split_mode"] == "none" and devices and main >= len(devices):
+        raise FieldError("main_gpu", "There is no such device", str(main), f"use 0 to {len(devices) - 1}: {names}")
+    shares = device_shares(options)
+    if not shares or not devices:
+        return None
+    if len(shares) > len(devices):
+        raise FieldError(
+            "tensor_split",
+            "There are more shares than devices",
+            str(options["tensor_split"]),
+            f"give at most {len(devices)}, for {names}",
+        )
+    return (ctypes.c_float * llama.LLAMA_MAX_DEVICES)(*shares)
+
+
+def _overrides(options: Mapping[str, Value], ggml: Ggml) -> Any:
+    """The array of `tensor_buft_overrides`, ended by an empty one; None where no tensor is placed by name."""
+    pairs = tensor_overrides(options)
+    if not pairs:
+        return None
+    buffers = ggml.buffer_types()
+    found = (_BufferOverride * (len(pairs) + 1))()
+    for place, (pattern, buffer) in enumerate(pairs):
+        if buffer not in buffers:
+            raise no_such_buffer(buffer, buffers)
+        found[place].pattern, found[place].buft = pattern.encode(), buffers[buffer]
+    return found
 
 
 def context_params(
     options: Mapping[str, Value], ggml: Ggml, abort: AbortFlag, *, n_threads: int, n_threads_batch: int
 ) -> Any:
-    """`llama_context_params` of these load options: one sequence."""
+    """`llama_context_params` of these load options."""
     params = llama.llama_context_default_params()
     params.n_ctx = int(_number(options["n_ctx"]))
     params.n_batch = int(_number(options["n_batch"]))
     params.n_ubatch = min(int(_number(options["n_ubatch"])), params.n_batch)
-    params.n_seq_max = 1
-    params.n_outputs_max = int(_number(options["n_outputs_max"]))
+    params.n_seq_max, params.kv_unified = int(_number(options["n_seq_max"])), bool(options["kv_unified"])
+    params.n_outputs_max = n_outputs(options)
     params.n_threads, params.n_threads_batch = n_threads, n_threads_batch
     params.flash_attn_type = FLASH_ATTN[str(options["flash_attn"])]
     params.type_k, params.type_v = ggml.type_id(str(options["type_k"])), ggml.type_id(str(options["type_v"]))

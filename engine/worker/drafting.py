@@ -28,10 +28,11 @@ from engine.worker.refusals import refuse_other_kinds
 from engine.worker.session import Session, open_session
 
 SHARED_OPTIONS = (
-    *("n_threads", "n_threads_batch", "n_gpu_layers", "n_batch", "n_ubatch"),
+    *("n_threads", "n_threads_batch", "n_gpu_layers", "split_mode", "main_gpu", "tensor_split", "n_batch", "n_ubatch"),
     *("offload_kqv", "op_offload", "mmap", "mlock", "use_extra_bufts"),
 )
-"""Load options that hold for the draft model too; what belongs to one model alone (RoPE, cache types) does not."""
+"""Load options that hold for the draft model too; what belongs to one model alone (RoPE, cache types,
+tensors by name) does not."""
 
 MOST_MORE_TOKENS = 128
 FIRST_COMPARED = 5

@@ -23,6 +23,7 @@ from engine.base.errors import KnownError, Remedy, RemedyKind
 from engine.base.fields import Value
 from engine.gguf.card import Card
 from engine.wire.messages import BufferUse, MemoryUse, ModelFacts, Portion
+from engine.wire.placing import n_outputs
 from engine.worker.binding import AbortFlag, Ggml, NativeLog, Vocabulary, context_params, model_params
 from engine.worker.breakdown import read_breakdown
 from engine.worker.calls import Calls, each_call
@@ -377,9 +378,9 @@ def open_session(
 
     threads = Threads.of(options)
     log.lines.clear()
-    params, callback = model_params(options, no_alloc=is_dry, on_progress=keep_going)
+    params, kept = model_params(options, ggml, no_alloc=is_dry, on_progress=keep_going)
     model = llama.llama_model_load_from_file(str(path).encode(), params)
-    del callback
+    del kept
     if not model:
         if cancelled:
             raise LoadCancelled
@@ -397,7 +398,7 @@ def open_session(
         llama.llama_model_free(model)
         raise LoadCancelled
     buffers = read_breakdown(context, ggml, log.lines)
-    n_outputs_max = int(str(options["n_outputs_max"]))
+    n_outputs_max = n_outputs(options)
     memory = MemoryUse(
         is_dry=is_dry,
         buffers=buffers,
@@ -412,7 +413,7 @@ def open_session(
         took_s=time.monotonic() - started,
     )
     facts = _facts(model, context, vocab, card, path, options, threads, buffers, log.lines)
-    return Session(model, context, context_options, vocab, facts, memory, abort, n_outputs_max)
+    return Session(model, context, context_options, vocab, facts, memory, abort, int(str(options["n_outputs_max"])))
 
 
 def _facts(
@@ -446,7 +447,7 @@ def _facts(
         n_head_kv=llama.llama_model_n_head_kv(model),
         n_swa=n_swa,
         n_vocab=vocab.n_vocab,
-        n_ctx=llama.llama_n_ctx(context),
+        n_ctx=llama.llama_n_ctx_seq(context),
         n_ctx_train=llama.llama_model_n_ctx_train(model),
         chat_template=template.decode(errors="replace") if template else None,
         bos_text=vocab.text(vocab.bos),

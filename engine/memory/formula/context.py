@@ -12,6 +12,7 @@ from engine.base.errors import KnownError, Remedy, RemedyKind
 from engine.base.fields import Value
 from engine.gguf.types import TensorType
 from engine.memory.formula.architecture import Architecture
+from engine.wire.placing import n_outputs
 
 CELLS = 256
 """A cache has a multiple of so many cells."""
@@ -46,21 +47,18 @@ class Context:
     type_v: TensorType
 
 
-def context_of(
-    architecture: Architecture, options: Mapping[str, Value], *, n_seq_max: int = 1, kv_unified: bool = False
-) -> Context:
+def context_of(architecture: Architecture, options: Mapping[str, Value]) -> Context:
     """The context of these load options.
 
     Args:
         options: checked load options.
-        n_seq_max: sequences that are computed side by side, 1 to 256.
-        kv_unified: whether they share one cache.
 
     Raises:
         KnownError: what the engine would refuse: a quantized V without flash attention, types whose blocks do not fit
             the heads, two types for a cache of one row.
     """
     type_k, type_v = _cache_type(options, "type_k"), _cache_type(options, "type_v")
+    n_seq_max, kv_unified = _whole(options, "n_seq_max"), bool(options["kv_unified"])
     flash_attn = str(options["flash_attn"]) != "off"
     _refuse(architecture, type_k, type_v, flash_attn=flash_attn)
     n_ctx = _padded(_whole(options, "n_ctx") or architecture.n_ctx_train)
@@ -75,7 +73,7 @@ def context_of(
     n_ubatch = min(n_ubatch, n_batch)
     n_sharing = n_seq_max if kv_unified else 1
     n_windowed = min(n_ctx_seq, architecture.windows.n_window * n_sharing + n_ubatch)
-    n_outputs_max = _whole(options, "n_outputs_max") or n_batch
+    n_outputs_max = n_outputs(options)
     n_tokens = min(n_ctx, n_ubatch)
     return Context(
         n_ctx=n_ctx,

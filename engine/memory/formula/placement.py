@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from engine.base.fields import FieldError, Value
 from engine.gguf.types import TensorType
+from engine.memory.formula.architecture import FormulaUnknown
 from engine.wire.messages import DeviceInfo, DeviceKind
+from engine.wire.placing import device_shares
 
 CPU = "CPU"
 
@@ -66,17 +69,38 @@ def repacked_types(processor_flags: Iterable[str]) -> frozenset[TensorType]:
     return _DOT_PRODUCT if flags & {"asimddp", "i8mm"} else frozenset()
 
 
-def place(n_layer_all: int, n_gpu_layers: int, devices: Sequence[DeviceInfo]) -> Placement:
-    """Lay the layers out.
+def used_devices(options: Mapping[str, Value], devices: Sequence[DeviceInfo]) -> Sequence[DeviceInfo]:
+    """The devices that the engine uses: all, or with `split_mode` none the main one. Raises `FieldError` where it is not there."""
+    if str(options["split_mode"]) != "none" or not devices:
+        return devices
+    main = int(str(options["main_gpu"]))
+    if main >= len(devices):
+        raise FieldError("main_gpu", "There is no such device", str(main), f"use 0 to {len(devices) - 1}")
+    return devices[main : main + 1]
 
-    Args:
-        n_gpu_layers: layers that go to accelerators, the output layer first and then the last ones; negative for all.
+
+def place(n_layer_all: int, options: Mapping[str, Value], devices: Sequence[DeviceInfo]) -> Placement:
+    """Lay the layers out, as `n_gpu_layers`, `split_mode`, `main_gpu` and `tensor_split` of the load options say.
+
+    Raises:
+        FormulaUnknown: matrices are to be cut into rows, which only the device's backend can lay out.
+        FieldError: no device has that number, or a share.
     """
+    n_gpu_layers, mode = int(str(options["n_gpu_layers"])), str(options["split_mode"])
+    asked = device_shares(options)[: len(devices)] if mode == "layer" else ()
+    devices = used_devices(options, devices)
+    if mode == "row" and devices:
+        raise FormulaUnknown(
+            "The formula does not know how this device cuts matrices into rows",
+            value=devices[0].name,
+            next_step="ask the engine: --method dry-run",
+        )
     if not devices or n_gpu_layers == 0:
         return Placement((CPU,) * n_layer_all, CPU)
     n_wanted = n_layer_all + 1 if n_gpu_layers < 0 else min(n_gpu_layers, n_layer_all + 1)
     first = n_layer_all + 1 - n_wanted
-    free = [float(each.free_bytes or each.total_bytes or 0) for each in devices]
+    asked = (*asked, *(0.0 for _ in devices[len(asked) :])) if any(asked) else ()
+    free = asked or [float(each.free_bytes or each.total_bytes or 0) for each in devices]
     total = sum(free)
     shares = [_float32(each / total) if total else 1.0 for each in accumulate(free)]
 

@@ -13,10 +13,11 @@ from engine.memory.formula.compute_buffer import LEAST_OFFLOADED, ComputeParts, 
 from engine.memory.formula.context import Context, context_of
 from engine.memory.formula.kv_cache import layer_cache_bytes
 from engine.memory.formula.output_buffer import output_bytes
-from engine.memory.formula.placement import CPU, Machine, Placement, place
+from engine.memory.formula.placement import CPU, Machine, Placement, place, used_devices
 from engine.memory.formula.recurrent_state import layer_state_bytes
-from engine.memory.formula.weights import CPU_REPACK, WeightTable
+from engine.memory.formula.weights import CPU_REPACK, Overrides, WeightTable
 from engine.wire.messages import BufferUse, MemoryUse
+from engine.wire.placing import no_such_buffer, tensor_overrides
 
 PROCESS_BYTES = 64 << 20
 """The engine's process before a model is opened, where it has not been measured here."""
@@ -44,15 +45,14 @@ class Formula:
 
     def __init__(self, headers: Sequence[Header]) -> None:
         self.architecture = architecture_of(headers[0])
-        self._weights = WeightTable([header.tensors for header in headers], self.architecture)
+        self._files = [header.tensors for header in headers]
+        self._weights: dict[Overrides, WeightTable] = {(): WeightTable(self._files, self.architecture)}
 
     def predict(
         self,
         options: Mapping[str, Value],
         machine: Machine,
         *,
-        n_seq_max: int = 1,
-        kv_unified: bool = False,
         process: MemoryUse | None = None,
     ) -> Predicted:
         """What a load takes, part by part, without asking the engine.
@@ -60,7 +60,6 @@ class Formula:
         Args:
             options: every load option, checked.
             machine: the devices and what the processor rearranges.
-            n_seq_max, kv_unified: sequences side by side; Llamarium itself loads with one.
             process: a dry run of this model, for what it measured of the engine's process; None for an estimate.
 
         Raises:
@@ -74,23 +73,22 @@ class Formula:
                 next_step="ask the engine: --method dry-run",
             )
         architecture = self.architecture
-        context = context_of(architecture, options, n_seq_max=n_seq_max, kv_unified=kv_unified)
-        placement = place(architecture.n_layer_all, int(str(options["n_gpu_layers"])), machine.devices)
-        weights = self._weights.placed(placement, machine, repacks=bool(options["use_extra_bufts"]))
+        context = context_of(architecture, options)
+        placement = place(architecture.n_layer_all, options, machine.devices)
+        overrides = tensor_overrides(options)
+        _refuse_other_buffers(overrides, machine)
+        weights = self._table(overrides).placed(placement, machine, repacks=bool(options["use_extra_bufts"]))
         offloads = bool(options["offload_kqv"])
         caches, recurrent = _caches(architecture, context, placement, offloads=offloads)
         compute = compute_of(architecture, context)
-        graphs = _graphs(compute, placement, offloads=offloads)
-        if (
-            options["op_offload"]
-            and machine.devices
-            and compute.n_tokens >= LEAST_OFFLOADED
-            and CPU in placement.layers
-        ):
+        has_host_layers = CPU in placement.layers or weights.host_layer_bytes > 0
+        graphs = _graphs(compute, placement, offloads=offloads, has_host_layers=has_host_layers)
+        devices = used_devices(options, machine.devices)
+        if options["op_offload"] and devices and has_host_layers and compute.n_tokens >= LEAST_OFFLOADED:
             # Large batches of host weights are computed on the first GPU, whether it has layers or not.
             in_ram = [layer for layer, device in enumerate(placement.layers) if device == CPU or not offloads]
-            cache = max(layer_cache_bytes(architecture, context, layer) for layer in in_ram)
-            graphs[machine.devices[0].name] = compute.offloaded_bytes(weights.host_layer_bytes, cache)
+            cache = max((layer_cache_bytes(architecture, context, layer) for layer in in_ram), default=0)
+            graphs[devices[0].name] = compute.offloaded_bytes(weights.host_layer_bytes, cache)
             graphs[CPU] = compute.pinned_bytes
         buffers = tuple(
             BufferUse(
@@ -115,7 +113,22 @@ class Formula:
             took_s=0.0,
             recurrent_bytes=recurrent or None,
         )
-        return Predicted(use, compute.is_exact and not machine.devices)
+        return Predicted(use, compute.is_exact and not machine.devices and not overrides)
+
+    def _table(self, overrides: Overrides) -> WeightTable:
+        """The tensors summed with these put by themselves; the last table is kept, as only the slider moves meanwhile."""
+        found = self._weights.get(overrides)
+        if found is None:
+            found = WeightTable(self._files, self.architecture, overrides)
+            self._weights = {(): self._weights[()], overrides: found}
+        return found
+
+
+def _refuse_other_buffers(overrides: Overrides, machine: Machine) -> None:
+    known = [CPU, *(each.name for each in machine.devices)]
+    for _pattern, buffer in overrides:
+        if buffer not in known:
+            raise no_such_buffer(buffer, known)
 
 
 def _caches(
@@ -130,9 +143,9 @@ def _caches(
     return found, state * sum(architecture.is_recurrent)
 
 
-def _graphs(compute: ComputeParts, placement: Placement, *, offloads: bool) -> dict[str, int]:
+def _graphs(compute: ComputeParts, placement: Placement, *, offloads: bool, has_host_layers: bool) -> dict[str, int]:
     """The compute buffers where each layer is computed on its own device: the whole on the CPU, else what each has of it."""
     on_device = compute.device_bytes if offloads else compute.peak_bytes
     found = dict.fromkeys(placement.accelerators, on_device)
-    found[CPU] = compute.peak_bytes if CPU in placement.layers else compute.pinned_bytes
+    found[CPU] = compute.peak_bytes if has_host_layers else compute.pinned_bytes
     return found

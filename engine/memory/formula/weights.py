@@ -42,6 +42,10 @@ _OF_EACH_LAYER = ("rope_freqs.", "rope_factors_")
 _NOT_MULTIPLIED = re.compile(r"conv1d|ssm_a$|norm|time_mix_(first|lerp|decay\.)|ssm_d$|\.bias$|attn_sinks|rel_b|_scale")
 
 
+Overrides = tuple[tuple[str, str], ...]
+"""Tensors placed by name: a regular expression and a buffer each, the first that finds the name counts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Weights:
     """Bytes of the weights.
@@ -107,9 +111,14 @@ class WeightTable:
 
     Args:
         files: the tensors of each part of the model.
+        overrides: tensors that go to a buffer by name, wherever their layer goes.
     """
 
-    def __init__(self, files: Sequence[Sequence[TensorInfo]], architecture: Architecture) -> None:
+    def __init__(
+        self, files: Sequence[Sequence[TensorInfo]], architecture: Architecture, overrides: Overrides = ()
+    ) -> None:
+        placed_by_name = [(re.compile(pattern), buffer) for pattern, buffer in overrides]
+        self._moved: dict[str, _Group] = {}
         self._layers = [_Group() for _ in range(architecture.n_layer_all)]
         self._input, self._output, self._shared, self._tied = _Group(), _Group(), _Group(), _Group()
         self._is_output_first = architecture.name in OUTPUT_FIRST
@@ -118,10 +127,15 @@ class WeightTable:
         for file, tensor in ((file, tensor) for file, tensors in enumerate(files) for tensor in tensors):
             name = tensor.name
             match = _LAYER.match(name)
+            has_output = has_output or name == "output.weight"
+            moved_to = next((buffer for pattern, buffer in placed_by_name if pattern.search(name)), None)
+            if moved_to is not None and not _is_left_out(match, architecture):
+                may_repack = not name.startswith((*_INPUT, *_OF_EACH_LAYER)) and _may_repack(tensor)
+                self._moved.setdefault(moved_to, _Group()).add(tensor, file, may_repack=may_repack)
+                continue
             if match is not None:
-                layer = int(match[1])
-                if layer < (architecture.n_layer or architecture.n_layer_all):
-                    self._layers[layer].add(tensor, file, may_repack=_may_repack(tensor))
+                if not _is_left_out(match, architecture):
+                    self._layers[int(match[1])].add(tensor, file, may_repack=_may_repack(tensor))
                 continue
             if name.startswith(_OF_EACH_LAYER):
                 self._shared.add(tensor, file, may_repack=False)
@@ -131,7 +145,6 @@ class WeightTable:
                 is_output = name.startswith(_OUTPUT) or (name, architecture.name) in _OUTPUT_NORMS
                 group = self._output if is_output else self._layers[0]
                 group.add(tensor, file, may_repack=_may_repack(tensor))
-            has_output = has_output or name == "output.weight"
             embedding = tensor if name == "token_embd.weight" else embedding
         if embedding is not None and not has_output:
             self._tied.add(embedding, 0, may_repack=_may_repack(embedding))
@@ -153,6 +166,10 @@ class WeightTable:
             repacked = group.repacked_bytes(types) if device == CPU else 0
             found[CPU_REPACK] += repacked
             found[device] += group.bytes_on(device) - repacked
+        for buffer, group in self._moved.items():
+            repacked = group.repacked_bytes(types) if buffer == CPU else 0
+            found[CPU_REPACK] += repacked
+            found[buffer] += group.bytes_on(buffer) - repacked
         # What a device does not take comes after the pinned buffer too, so the processor may rearrange it.
         left = [(alone, device) for group, device in places for alone in group.too_large(limits.get(device))]
         for alone, device in left:
@@ -166,15 +183,10 @@ class WeightTable:
         repacked = self._tied.repacked_bytes(tied_types)
         if tied_on != CPU or self._is_output_first or repacked:
             found[CPU_REPACK if repacked and tied_on == CPU else tied_on] += self._tied.bytes_on(tied_on)
-        largest = max(
-            (
-                group.largest_bytes
-                for group, device in zip(self._layers, placement.layers, strict=True)
-                if device == CPU
-            ),
-            default=0,
-        )
-        kept = [self._input, *(group for group, device in places if device == CPU)]
+        moved = [group for buffer, group in self._moved.items() if buffer == CPU]
+        of_layers = [group for group, device in zip(self._layers, placement.layers, strict=True) if device == CPU]
+        largest = max((group.largest_bytes for group in (*of_layers, *moved)), default=0)
+        kept = [self._input, *moved, *(group for group, device in places if device == CPU)]
         if CPU in placement.layers:
             kept.append(self._shared)
         spans = [*((each, types) for each in kept), *((alone, rearranged) for alone, _ in left)]
@@ -195,6 +207,11 @@ def _span_bytes(groups: Iterable[tuple[_Group, frozenset[TensorType]]]) -> int:
                 first, last = found.get(file, (start, end))
                 found[file] = min(first, start), max(last, end)
     return sum(end - start for start, end in found.values())
+
+
+def _is_left_out(layer: re.Match[str] | None, architecture: Architecture) -> bool:
+    """Whether it is of a layer that predicts further tokens, which stays in the file."""
+    return layer is not None and int(layer[1]) >= (architecture.n_layer or architecture.n_layer_all)
 
 
 def _may_repack(tensor: TensorInfo) -> bool:

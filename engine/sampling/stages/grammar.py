@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Sequence
 
+from engine.base import std_regex
 from engine.base.fields import Field, FieldError, FieldKind, FieldSet
 from engine.sampling.gbnf import Chars, GbnfError, Grammar, States, TokenIs, read_grammar
 from engine.sampling.stage import (
@@ -73,18 +74,6 @@ FIELDS = FieldSet(
             advanced=True,
         ),
     )
-)
-
-# What C++'s std::regex and Python's re both read in the same way. An expression that std::regex does not read ends the
-# process, so anything else is refused.
-_SAFE_PATTERN = re.compile(
-    r"""(?: [^\\(){}\[\]]                                # a character
-          | \\[dDwWsSbBnrtfv^$\\.*+?()\[\]{}|/"'-]       # an escape
-          | \((?:\?[:=!]|(?!\?))  | \)                   # groups
-          | \{\d+(?:,\d*)?\}                             # so many times
-          | \[\^?(?:[^\[\]\\]|\\[dDwWsSnrtfv\\\[\]^-])+\]  # a set
-        )+""",
-    re.VERBOSE,
 )
 
 
@@ -159,17 +148,12 @@ def _check_schema(schema: str) -> None:
 
 
 def _check_pattern(pattern: str) -> None:
-    try:
-        re.compile(pattern)
-        is_safe = _SAFE_PATTERN.fullmatch(pattern) is not None
-    except (re.error, RecursionError):
-        is_safe = False
-    if not is_safe:
+    if not std_regex.is_safe(pattern):
         raise FieldError(
             "grammar_trigger_patterns",
             "This is not a regular expression that the engine takes",
             pattern[:80],
-            r"use plain ECMAScript: characters, . [ ] ( ) | * + ? {2,3} \d \w \s, and \ before signs that are meant",
+            std_regex.HOW_TO_WRITE,
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -20,7 +20,7 @@ from engine.memory.formula.architecture import FormulaUnknown, architecture_of
 from engine.memory.formula.compute_buffer import LEAST_OFFLOADED
 from engine.memory.formula.context import context_of
 from engine.memory.formula.kv_cache import layer_cache_bytes
-from engine.memory.formula.placement import CPU, Machine, machine_of, place, repacked_types
+from engine.memory.formula.placement import CPU, Machine, Placement, machine_of, place, repacked_types
 from engine.memory.formula.prediction import Formula
 from engine.memory.formula.recurrent_state import layer_state_bytes
 from engine.memory.ledger import Part, ledger_of
@@ -59,7 +59,9 @@ def one_after_another(tensors: Iterable[TensorInfo]) -> list[TensorInfo]:
 def cache(header: Header, n_seq_max: int = 1, kv_unified: bool = False, **options: Value) -> int:
     """Keys, values and states of all layers, bytes."""
     architecture = architecture_of(header)
-    context = context_of(architecture, LOAD_OPTIONS.checked(options), n_seq_max=n_seq_max, kv_unified=kv_unified)
+    context = context_of(
+        architecture, LOAD_OPTIONS.checked({**options, "n_seq_max": n_seq_max, "kv_unified": kv_unified})
+    )
     states = layer_state_bytes(architecture.state, n_seq_max) * sum(architecture.is_recurrent)
     return states + sum(layer_cache_bytes(architecture, context, each) for each in range(architecture.n_layer_all))
 
@@ -155,20 +157,61 @@ CARDS = (
 )
 
 
+def placed(n_gpu_layers: int, devices: Sequence[DeviceInfo], **options: Value) -> Placement:
+    return place(32, LOAD_OPTIONS.checked({**options, "n_gpu_layers": n_gpu_layers}), devices)
+
+
 def test_the_output_layer_goes_to_the_gpu_first_then_the_last_layers() -> None:
-    assert place(32, 0, CARDS[:1]).accelerators == ()
-    one = place(32, 1, CARDS[:1])
+    assert placed(0, CARDS[:1]).accelerators == ()
+    one = placed(1, CARDS[:1])
     assert (one.output, set(one.layers)) == ("CUDA0", {CPU})
-    some = place(32, 5, CARDS[:1])
+    some = placed(5, CARDS[:1])
     assert [at for at, each in enumerate(some.layers) if each == "CUDA0"] == [28, 29, 30, 31]
-    assert place(32, -1, CARDS[:1]) == place(32, 99, CARDS[:1])
-    assert set(place(32, -1, CARDS[:1]).layers) == {"CUDA0"}
+    assert placed(-1, CARDS[:1]) == placed(99, CARDS[:1])
+    assert set(placed(-1, CARDS[:1]).layers) == {"CUDA0"}
 
 
 def test_two_gpus_share_the_layers_as_they_share_the_free_memory() -> None:
-    split = place(32, -1, CARDS)
+    split = placed(-1, CARDS)
     assert [split.layers.count(each.name) for each in CARDS] == [22, 10]
     assert split.output == "CUDA1"
+
+
+def test_shares_that_are_given_take_the_place_of_what_is_free() -> None:
+    split = placed(-1, CARDS, tensor_split="1,2")
+    assert [split.layers.count(each.name) for each in CARDS] == [11, 21]
+    assert set(placed(-1, CARDS, tensor_split="0,1").layers) == {"CUDA1"}
+    assert set(placed(-1, CARDS, tensor_split="1").layers) == {"CUDA0"}
+    assert placed(-1, CARDS[:1], tensor_split="0,1") == placed(-1, CARDS[:1])
+
+
+def test_nothing_is_split_where_one_device_takes_everything() -> None:
+    assert placed(-1, CARDS, split_mode="none", main_gpu=1).accelerators == ("CUDA1",)
+    with pytest.raises(KnownError, match="no such device"):
+        placed(-1, CARDS, split_mode="none", main_gpu=2)
+    with pytest.raises(FormulaUnknown, match="rows"):
+        placed(-1, CARDS, split_mode="row")
+
+
+def test_tensors_placed_by_name_leave_their_layer() -> None:
+    names = [f"blk.{layer}.{kind}" for layer in range(32) for kind in ("attn_q.weight", "ffn_up_exps.weight")]
+    header = published("Llama-3.1-8B", *one_after_another(tensor(each, 64, 32) for each in names))
+    one = header.tensors[0].size_bytes
+    machine = machine_of(CARDS, ["avx2"])
+
+    def by_buffer(**options: Value) -> dict[str, int]:
+        use = Formula([header]).predict(LOAD_OPTIONS.checked(options), machine).use
+        return {each.buffer: each.model_bytes // one for each in use.buffers if each.model_bytes}
+
+    assert by_buffer() == {"CUDA0": 44, "CUDA1": 20}
+    assert by_buffer(n_cpu_moe=3) == {"CPU": 3, "CUDA0": 41, "CUDA1": 20}
+    assert by_buffer(n_cpu_moe=512) == {"CPU": 32, "CUDA0": 22, "CUDA1": 10}
+    by_name = (r"blk\.0\.=CUDA1", r"attn_q=CPU")
+    assert by_buffer(override_tensor=by_name) == {"CPU": 31, "CUDA0": 21, "CUDA1": 12}
+    with pytest.raises(KnownError, match="CUDA2"):
+        by_buffer(override_tensor=("attn_q=CUDA2",))
+    with pytest.raises(KnownError, match="regular expression"):
+        by_buffer(override_tensor=(r"(?P<a>x)=CPU",))
 
 
 def test_a_tied_embedding_is_held_twice_where_the_output_is_on_a_gpu() -> None:
