@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.base.errors import KnownError
 from engine.gguf.splits import read_model
 from engine.hardware import open_recorder
 from engine.hardware.processor import processor_flags
@@ -145,6 +146,28 @@ def by_place(use: MemoryUse) -> dict[str, tuple[int, int]]:
         "cache": (sum(each.context_bytes for each in ram), sum(each.context_bytes for each in gpu)),
         "graph": (sum(each.compute_bytes for each in ram), sum(each.compute_bytes for each in gpu)),
     }
+
+
+@pytest.mark.parametrize("n_gpu_layers", LAYERS)
+@pytest.mark.parametrize("override", ["ffn_.*=CPU", "ffn_down=Vulkan0", r"blk\.[0-4]\.=CPU"])
+@pytest.mark.parametrize("model", ["smollm2", "gemma3"])
+def test_tensors_that_are_placed_by_name_are_where_the_formula_says(
+    engine: DryRuns, bench: Driver, request: pytest.FixtureRequest, model: str, override: str, n_gpu_layers: int
+) -> None:
+    path: Path = request.getfixturevalue(model)
+    bench.until(lambda: bench.workbench.state.devices)
+    machine = machine_of(bench.workbench.state.devices, processor_flags())
+    options = LOAD_OPTIONS.checked({"n_ctx": 4096, "n_gpu_layers": n_gpu_layers, "override_tensor": (override,)})
+    dry, found = engine.memory(path, options), Formula(read_model(path)).predict(options, machine).use
+    told, said = by_place(dry), by_place(found)
+    assert (said["weights"], said["cache"]) == (told["weights"], told["cache"])
+    assert found.mapped_bytes == dry.mapped_bytes
+    assert said["graph"] == pytest.approx(told["graph"], rel=PARTLY)
+
+
+def test_a_device_that_cannot_split_a_matrix_says_so_with_the_way_out(engine: DryRuns, smollm2: Path) -> None:
+    with pytest.raises(KnownError, match="split the model by layers"):
+        engine.memory(smollm2, {"n_gpu_layers": -1, "split_mode": "row"})
 
 
 def test_some_tokens_are_written_with_layers_on_both_sides(bench: Driver, smollm2: Path) -> None:

@@ -87,7 +87,7 @@ class Formula:
         if options["op_offload"] and devices and has_host_layers and compute.n_tokens >= LEAST_OFFLOADED:
             # Large batches of host weights are computed on the first GPU, whether it has layers or not.
             in_ram = [layer for layer, device in enumerate(placement.layers) if device == CPU or not offloads]
-            cache = max((layer_cache_bytes(architecture, context, layer) for layer in in_ram), default=0)
+            cache = max((layer_cache_bytes(architecture, context, layer) for layer in in_ram), default=None)
             graphs[devices[0].name] = compute.offloaded_bytes(weights.host_layer_bytes, cache)
             graphs[CPU] = compute.pinned_bytes
         buffers = tuple(
