@@ -23,7 +23,7 @@ from engine.models.labels import model_label
 from engine.runtime.dry_run import plan_load
 from engine.runtime.supervisor import EngineState
 from engine.wire.load_options import LOAD_OPTIONS
-from engine.wire.messages import MemoryUse, Planned
+from engine.wire.messages import DeviceInfo, MemoryUse, Planned
 from engine.workbench.curve import CurveLine, MemoryCurve, kv_text, largest_on
 from engine.workbench.events import Estimate
 
@@ -46,6 +46,12 @@ class Planner:
         self._plans: dict[tuple[object, ...], Planned] = {}
         self._vocab_bytes: int | None = None
         self._processes: dict[Path, MemoryUse] = {}
+        self._seen_devices: tuple[DeviceInfo, ...] = ()
+
+    @property
+    def devices(self) -> tuple[DeviceInfo, ...]:
+        """What the engine sees; where no engine has been started, what the last dry run's saw. () before either."""
+        return self._state().devices or self._seen_devices
 
     def close(self) -> None:
         """Give up what is still being planned."""
@@ -154,7 +160,7 @@ class Planner:
         ram = ram_now()
         return ledger_of(
             use,
-            self._state().devices,
+            self.devices,
             ram_total_bytes=ram.total_bytes,
             ram_free_bytes=ram.free_bytes,
             ram_is_limited=ram.is_limited,
@@ -178,7 +184,8 @@ class Planner:
         key = (str(path), stamps, tuple(sorted((key, str(value)) for key, value in options.items())))
         if key not in self._plans:
             with laid_out(path) as file:
-                found = plan_load(str(file), options, stop=task.stop)[0]
+                found, hello = plan_load(str(file), options, stop=task.stop)
+            self._seen_devices = hello.devices
             # The stand-in of a model that is not here is gone by now; the model is known by its header's path.
             self._plans[key] = found if file == path else replace(found, facts=replace(found.facts, path=str(path)))
             self._processes[path] = self._plans[key].memory

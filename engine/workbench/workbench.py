@@ -128,7 +128,7 @@ class Workbench:
         self.lab = Laboratory(self.supervisor, lambda: self.chain)
         self._planner = Planner(self.jobs, lambda: self.supervisor.state, lambda: self.memory_margin)
         self.hub = HubDesk(self.jobs, paths.cache)
-        self.formulas = Formulas(self.jobs, lambda: self.supervisor.state.devices, self._planner)
+        self.formulas = Formulas(self.jobs, lambda: self._planner.devices, self._planner)
         self._in_store = StoreLane(paths.database, self.bus, self.jobs, self._clock)
         self.figures = Figures(self.jobs, self._in_store, paths.database, lambda: self.bus.post(RatesKept()))
         self.dialogue = Dialogue(self.bus, self.supervisor, self._in_store, self._clock)

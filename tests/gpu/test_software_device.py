@@ -5,6 +5,9 @@ The device is slow and of no use for speed. Where it puts bytes it tells the tru
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +29,7 @@ from tests.support.architectures import PUBLISHED
 from tests.support.benches import Driver, open_bench
 from tests.support.dry_runs import DryRuns
 
+ROOT = Path(__file__).parents[2]
 GPU = "Vulkan0"
 LAYERS = [0, 10, -1]
 # A real buffer in pinned RAM has so many bytes more, whatever its size (ggml-vulkan.cpp, host_buffer_type_alloc_buffer).
@@ -168,6 +172,18 @@ def test_tensors_that_are_placed_by_name_are_where_the_formula_says(
 def test_a_device_that_cannot_split_a_matrix_says_so_with_the_way_out(engine: DryRuns, smollm2: Path) -> None:
     with pytest.raises(KnownError, match="split the model by layers"):
         engine.memory(smollm2, {"n_gpu_layers": -1, "split_mode": "row"})
+
+
+def test_a_command_that_only_asks_knows_what_is_free_on_the_device(tmp_path: Path, smollm2: Path) -> None:
+    asked = ["size", str(smollm2), "--n-gpu-layers", "10", "--method", "both", "--json", "--data-dir", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "main.py"), *asked], capture_output=True, text=True, check=True, timeout=120
+    )
+    found = json.loads(done.stdout)
+    gpu = next(each for each in found["devices"] if each["name"] == GPU)
+    assert gpu["free"] > 0
+    assert found["fits"] == "yes"
+    assert (found["difference"]["weights"], found["difference"]["kv"], found["difference"]["mapped"]) == (0, 0, 0)
 
 
 def test_some_tokens_are_written_with_layers_on_both_sides(bench: Driver, smollm2: Path) -> None:
