@@ -1,4 +1,5 @@
-"""Llamarium's one entry: the window by default, the headless commands by name, and `--worker`, the engine's process.
+"""Llamarium's one entry: the window by default, the headless commands by name, and `--worker`, the engine's process
+(`--rpc-server`, the process that lends this computer's devices to another one).
 
 Nothing is imported before it is known which of the three is wanted: the worker loads no Qt, a command no window.
 """
@@ -15,6 +16,10 @@ def main(arguments: list[str] | None = None) -> int:
         from engine.worker.loop import main as worker
 
         return worker()
+    if given[:1] == ["--rpc-server"]:
+        from engine.worker.rpc_serving import main as server
+
+        return server(*given[1:])
     from engine.cli import COMMANDS
     from engine.cli import main as command
 

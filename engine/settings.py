@@ -15,6 +15,7 @@ from typing import Any
 
 from engine.base.errors import KnownError, Remedy, RemedyKind
 from engine.base.fields import Field, FieldError, FieldKind, FieldSet, Value
+from engine.base.rpc_address import ADDRESS, ADDRESS_HINT
 
 SETTINGS = FieldSet(
     (
@@ -106,6 +107,18 @@ SETTINGS = FieldSet(
             unit="minutes",
         ),
         Field(
+            key="rpc_servers",
+            kind=FieldKind.TEXT_LIST,
+            default=(),
+            label="RPC servers",
+            help="Other computers whose devices the engine uses as its own, one host:port a line; “llamarium rpc-server” starts "
+            "one. They are contacted whenever the engine starts, unencrypted and without a password: use a network that you "
+            "trust. From the next load of a model on.",
+            source="llama.cpp ggml-rpc",
+            pattern=ADDRESS,
+            pattern_hint=ADDRESS_HINT,
+        ),
+        Field(
             key="patient_threads",
             kind=FieldKind.BOOL,
             default=False,
@@ -145,6 +158,12 @@ class Settings:
     complaints: tuple[str, ...] = ()
     chain_preset: str = ""
     model_chains: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def rpc_servers(self) -> tuple[str, ...]:
+        """Addresses of other computers whose devices the engine uses."""
+        found = self["rpc_servers"]
+        return found if isinstance(found, tuple) else ()
 
     def __getitem__(self, key: str) -> Value:
         return self.values[key]

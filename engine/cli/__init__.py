@@ -4,7 +4,19 @@ Thin over the workbench: a command starts what it needs, pumps the bus until it 
 come from the Fields. With `--json` one document goes to stdout and nothing else; progress and notices go to stderr.
 """
 
-COMMANDS = ("chat", "next", "tokenize", "render", "replay", "size", "bench", "hardware", "models", "doctor")
+COMMANDS = (
+    "chat",
+    "next",
+    "tokenize",
+    "render",
+    "replay",
+    "size",
+    "bench",
+    "hardware",
+    "models",
+    "rpc-server",
+    "doctor",
+)
 """The names that make a command line headless."""
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from engine.base.errors import KnownError
-from engine.cli import asking, looking, replaying, sizing
+from engine.cli import asking, looking, replaying, serving, sizing
 from engine.cli.session import Session
 
 EXIT_BAD, EXIT_CANCELLED = 2, 130
@@ -24,6 +24,7 @@ class _Command:
     add: Callable[[argparse.ArgumentParser], None]
     do: Callable[[Session], int]
     takes_model: bool = True
+    uses_engine: bool = True
 
 
 _COMMANDS = {
@@ -35,7 +36,14 @@ _COMMANDS = {
     "size": _Command("the memory that a model takes, before loading it", sizing.add_size, sizing.size, False),
     "bench": _Command("how fast a model reads and writes here", sizing.add_bench, sizing.bench),
     "hardware": _Command("devices and what they do now", looking.add_hardware, looking.hardware, False),
-    "models": _Command("the models on this computer and on the hub", looking.add_models, looking.models, False),
+    "models": _Command("the models on this computer and on the hub", looking.add_models, looking.models, False, False),
+    "rpc-server": _Command(
+        "this computer's devices for the engine of another one",
+        serving.add_rpc_server,
+        serving.rpc_server,
+        False,
+        False,
+    ),
     "doctor": _Command("whether everything is in order", looking.add_doctor, looking.doctor, False),
 }
 
@@ -85,6 +93,13 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--data-dir", metavar="DIR", help="keep all state under this folder")
         sub.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
         sub.add_argument("--verbose", action="store_true", help="print details of errors")
+        if command.uses_engine:
+            sub.add_argument(
+                "--rpc",
+                metavar="HOST:PORT",
+                action="append",
+                help="use the devices of this RPC server; may be repeated",
+            )
         command.add(sub)
     return parser
 

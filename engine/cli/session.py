@@ -7,6 +7,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,10 +16,12 @@ from engine.base.errors import KnownError, Trouble
 from engine.base.fields import Field, FieldKind, FieldSet, Value
 from engine.base.jobs import JobProgress
 from engine.base.paths import Paths
+from engine.hardware.rpc_servers import greet
 from engine.models.address import is_hub_address
 from engine.models.library import scan
 from engine.models.starter import starter_model
 from engine.runtime.supervisor import Phase
+from engine.settings import SETTINGS
 from engine.wire.load_options import LOAD_OPTIONS
 from engine.workbench import Workbench
 from engine.workbench.events import EngineChanged, TroubleShown
@@ -42,6 +45,7 @@ class Session:
 
     def __enter__(self) -> Session:
         self.workbench.read_settings()
+        self._use_servers(getattr(self.arguments, "rpc", None) or ())
         self.workbench.start_beating()
         return self
 
@@ -49,6 +53,17 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.workbench.close()
+
+    def _use_servers(self, given: Iterable[str]) -> None:
+        """Let this command's engine use these RPC servers. Raises `KnownError` for one that does not answer."""
+        addresses = tuple(address for text in given for address in text.split(","))
+        if not addresses:
+            return
+        SETTINGS["rpc_servers"].check(addresses)
+        for address in addresses:
+            greet(address)
+        settings = self.workbench.settings
+        self.workbench.settings = replace(settings, values={**settings.values, "rpc_servers": addresses})
 
     # ---- waiting ----------------------------------------------------------------------------------------------
 

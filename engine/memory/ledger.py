@@ -117,7 +117,9 @@ def ledger_of(
         drafts.setdefault(place, []).append(buffer)
         by_device.setdefault(place, [])
     ledgers = []
-    for name, buffers in by_device.items():
+    places = [RAM, *(each for each in known if each in by_device), *(each for each in by_device if each not in known)]
+    for name in dict.fromkeys(places):
+        buffers = by_device[name]
         entries = _entries(buffers, kv_text, copied_bytes=0 if use.is_dry else use.mapped_bytes)
         entries += _draft_entries(use, drafts.get(name, []), is_ram=name == RAM)
         if name == RAM:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.base.bus import Bus
+from engine.base.rpc_address import ENVIRONMENT
 from engine.wire.frames import ProtocolFault, encode, event_reader
 from engine.wire.messages import Command, Event
 
@@ -52,15 +53,20 @@ class WorkerEnded:
     fault: str = ""
 
 
-def worker_command() -> tuple[str, ...]:
-    """How to start a worker: the same program with `--worker`, frozen or not."""
+def program() -> tuple[str, ...]:
+    """How to start this program, frozen or not."""
     if getattr(sys, "frozen", False):
-        return (sys.executable, "--worker")
-    return (sys.executable, str(Path(__file__).resolve().parents[2] / "main.py"), "--worker")
+        return (sys.executable,)
+    return (sys.executable, str(Path(__file__).resolve().parents[2] / "main.py"))
 
 
-def worker_environment(*, is_patient: bool = False) -> dict[str, str]:
-    """The worker's environment: ours, no debugger started by ggml when it gives up, and how its threads wait.
+def worker_command() -> tuple[str, ...]:
+    """How to start a worker: the same program with `--worker`."""
+    return (*program(), "--worker")
+
+
+def worker_environment(*, is_patient: bool = False, rpc_servers: Sequence[str] = ()) -> dict[str, str]:
+    """The worker's environment: ours, no debugger started by ggml when it gives up, RPC servers, how its threads wait.
 
     After each part of a graph the engine's threads wait for the slowest. libgomp lets them spin, which is fastest on an
     idle computer and no loss beside one busy program; where many want every core, a thread that lost its core waits for
@@ -71,6 +77,7 @@ def worker_environment(*, is_patient: bool = False) -> dict[str, str]:
     Source: the libgomp manual, GOMP_SPINCOUNT.
     """
     environment = {**os.environ, "GGML_NO_BACKTRACE": "1", "PYTHONUNBUFFERED": "1"}
+    environment[ENVIRONMENT] = ",".join(rpc_servers)
     if is_patient and not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & environment.keys():
         environment["GOMP_SPINCOUNT"] = str(SPIN_COUNT)
     return environment
@@ -79,7 +86,14 @@ def worker_environment(*, is_patient: bool = False) -> dict[str, str]:
 class WorkerClient:
     """A running worker. Every method returns at once; the end is posted as `WorkerEnded`."""
 
-    def __init__(self, bus: Bus, command: Sequence[str] | None = None, *, is_patient: bool = False) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        command: Sequence[str] | None = None,
+        *,
+        is_patient: bool = False,
+        rpc_servers: Sequence[str] = (),
+    ) -> None:
         self.generation = int.from_bytes(os.urandom(6))  # drawn, not counted: a count would be global state
         self._bus = bus
         self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -87,7 +101,7 @@ class WorkerClient:
         self._closing = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._command = tuple(command or worker_command())
-        self._environment = worker_environment(is_patient=is_patient)
+        self._environment = worker_environment(is_patient=is_patient, rpc_servers=rpc_servers)
         self._reader = threading.Thread(target=self._live, name="worker-reader", daemon=True)
         self._reader.start()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from engine.base.bus import Bus
 from engine.base.errors import KnownError, Remedy, RemedyKind
@@ -31,19 +31,25 @@ class _OneQuestion(Bus):
         self.events.put(event)
 
 
-def plan_load(path: str, options: Mapping[str, Value], stop: threading.Event | None = None) -> tuple[Planned, Hello]:
+def plan_load(
+    path: str,
+    options: Mapping[str, Value],
+    stop: threading.Event | None = None,
+    rpc_servers: Sequence[str] = (),
+) -> tuple[Planned, Hello]:
     """Ask the engine what loading this file with these options would take. Blocks: run it in a job.
 
     Args:
         path: a GGUF file, or the first part of a split one.
         options: load options; missing ones are at their default.
         stop: set from another thread to give up.
+        rpc_servers: addresses of servers whose devices count too.
 
     Raises:
         KnownError: the file or an option is refused, or the engine could not plan.
     """
     events = _OneQuestion()
-    client = WorkerClient(events)
+    client = WorkerClient(events, rpc_servers=rpc_servers)
     hello: Hello | None = None
     waited_s = 0.0
     try:

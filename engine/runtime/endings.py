@@ -8,6 +8,9 @@ from __future__ import annotations
 from engine.base.errors import Remedy, RemedyKind, Trouble
 from engine.runtime.client import WorkerEnded, ending_in_words
 
+RPC_LOST = "RPC server crashed"
+"""What llama.cpp prints before it ends the process because a server did not answer as it should."""
+
 
 def lost_trouble(event: WorkerEnded, *, doing: str, has_model: bool, is_forced: bool, wants_memory: bool) -> Trouble:
     """The trouble of a worker that is gone.
@@ -25,6 +28,14 @@ def lost_trouble(event: WorkerEnded, *, doing: str, has_model: bool, is_forced: 
             event.stderr_tail[:200],
             "run the set-up again (make setup)",
             (Remedy(RemedyKind.RESTART_ENGINE, "Try again"),),
+        )
+    if RPC_LOST in event.stderr_tail:
+        return Trouble(
+            f"An RPC server was lost {doing}".strip(),
+            ending_in_words(event.exit_code),
+            "start it again on its computer and load the model again, or take its address out of the settings",
+            (Remedy(RemedyKind.RELOAD, "Load again"), Remedy(RemedyKind.OPEN_PAGE, "See the settings", "settings")),
+            details=event.stderr_tail,
         )
     what = "The engine was stopped" if is_forced else f"The engine ended {doing}".strip()
     value = event.fault or ending_in_words(event.exit_code)

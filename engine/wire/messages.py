@@ -556,6 +556,7 @@ class Hello(Message, frozen=True):
     build: str
     devices: tuple[DeviceInfo, ...]
     rss_bytes: int
+    troubles: tuple[Trouble, ...] = ()
 
 
 class LoadProgress(Message, frozen=True):

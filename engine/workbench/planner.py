@@ -35,23 +35,23 @@ class Planner:
         jobs: where the plans run.
         state: the engine's state now, for its devices and for what the loaded model would give back.
         margin: the share of each memory that is to stay free, as the settings have it now.
+        rpc_servers: addresses of the RPC servers that count, as the settings have them now.
     """
 
     def __init__(
-        self, jobs: Jobs, state: Callable[[], EngineState], margin: Callable[[], float] = lambda: TIGHT_SHARE
+        self,
+        jobs: Jobs,
+        state: Callable[[], EngineState],
+        margin: Callable[[], float] = lambda: TIGHT_SHARE,
+        rpc_servers: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
-        self._jobs, self._state, self._margin = jobs, state, margin
+        self._jobs, self._state, self._margin, self._rpc_servers = jobs, state, margin, rpc_servers
+        self._devices: tuple[DeviceInfo, ...] = ()
         self._estimate_jobs: dict[str, JobHandle[Any]] = {}
         self._curve_job: JobHandle[Any] | None = None
         self._plans: dict[tuple[object, ...], Planned] = {}
         self._vocab_bytes: int | None = None
         self._processes: dict[Path, MemoryUse] = {}
-        self._seen_devices: tuple[DeviceInfo, ...] = ()
-
-    @property
-    def devices(self) -> tuple[DeviceInfo, ...]:
-        """What the engine sees; where no engine has been started, what the last dry run's saw. () before either."""
-        return self._state().devices or self._seen_devices
 
     def close(self) -> None:
         """Give up what is still being planned."""
@@ -180,16 +180,27 @@ class Planner:
     def planned(self, path: Path, options: Mapping[str, Value], task: Task) -> Planned:
         """A plan, remembered for the same file and options. Blocks: call it in a job."""
         task.check()
-        stamps = (_stamp(path), _stamp(Path(str(options.get("model_draft", "")))))
+        servers = self._rpc_servers()
+        stamps = (_stamp(path), _stamp(Path(str(options.get("model_draft", "")))), servers)
         key = (str(path), stamps, tuple(sorted((key, str(value)) for key, value in options.items())))
         if key not in self._plans:
             with laid_out(path) as file:
-                found, hello = plan_load(str(file), options, stop=task.stop)
-            self._seen_devices = hello.devices
+                found = self.ask(str(file), options, task)
             # The stand-in of a model that is not here is gone by now; the model is known by its header's path.
             self._plans[key] = found if file == path else replace(found, facts=replace(found.facts, path=str(path)))
             self._processes[path] = self._plans[key].memory
         return self._plans[key]
+
+    def ask(self, path: str, options: Mapping[str, Value], task: Task) -> Planned:
+        """A fresh plan of a file that is here; the devices that the engine named in it are remembered."""
+        found, hello = plan_load(path, options, stop=task.stop, rpc_servers=self._rpc_servers())
+        self._devices = hello.devices
+        return found
+
+    @property
+    def devices(self) -> tuple[DeviceInfo, ...]:
+        """What the engine saw when it was last asked, () before it ever said anything."""
+        return self._devices or self._state().devices
 
     def process_of(self, path: Path) -> MemoryUse | None:
         """A dry run of this model, for what it measured of the engine's process; None before there was one."""

@@ -27,7 +27,6 @@ from engine.models.header_files import is_header_file, not_here
 from engine.models.labels import model_label
 from engine.models.starter import starter_model
 from engine.runtime.client import WorkerClient
-from engine.runtime.dry_run import plan_load
 from engine.runtime.supervisor import EngineState, Supervisor
 from engine.sampling.chain import Chain
 from engine.settings import SETTINGS, Settings, read_settings, write_settings
@@ -37,6 +36,7 @@ from engine.wire.messages import (
     Bench,
     Benched,
     BenchProgress,
+    Hello,
     Loaded,
     LoadFailed,
     Next,
@@ -123,10 +123,11 @@ class Workbench:
         self.measured: Ledger | None = None
         self.library: tuple[LibraryEntry, ...] = ()
         self.missing_folders: tuple[str, ...] = ()
-        spawn = spawn or (lambda bus: WorkerClient(bus, is_patient=bool(self.settings["patient_threads"])))
-        self.supervisor = Supervisor(self.bus, self._clock, spawn=spawn, on_state=self._engine_changed)
+        self.supervisor = Supervisor(self.bus, self._clock, spawn=spawn or self._worker, on_state=self._engine_changed)
         self.lab = Laboratory(self.supervisor, lambda: self.chain)
-        self._planner = Planner(self.jobs, lambda: self.supervisor.state, lambda: self.memory_margin)
+        self._planner = Planner(
+            self.jobs, lambda: self.supervisor.state, lambda: self.memory_margin, lambda: self.settings.rpc_servers
+        )
         self.hub = HubDesk(self.jobs, paths.cache)
         self.formulas = Formulas(self.jobs, lambda: self._planner.devices, self._planner)
         self._in_store = StoreLane(paths.database, self.bus, self.jobs, self._clock)
@@ -143,8 +144,13 @@ class Workbench:
         self._settings_dirty = False
         self._beating = threading.Event()
         self.bus.subscribe(Beat, self._beat)
+        self.bus.subscribe(Hello, self._said_hello)
         self.bus.subscribe(Loaded, self._loaded)
         self.bus.subscribe(LoadFailed, self._load_failed)
+
+    def _worker(self, bus: Bus) -> WorkerClient:
+        settings = self.settings
+        return WorkerClient(bus, is_patient=bool(settings["patient_threads"]), rpc_servers=settings.rpc_servers)
 
     # ---- life ---------------------------------------------------------------------------------------------------
 
@@ -229,14 +235,16 @@ class Workbench:
         self._drop_plan()
         wanted = LOAD_OPTIONS.checked(options if options is not None else self.load_options)
         self._opening = (path, wanted)
+        if self.settings.rpc_servers and self.state.facts is not None:
+            self.supervisor.unload()  # a server serves one program at a time, so the plan would not reach it
         self.predicted = self.measured = None
         if anyway or not self.settings["show_memory_verdict"]:
-            self._load_now(path, wanted)
+            self.supervisor.load(str(path), wanted)
             return
         self.supervisor.begin_planning(str(path))
 
         def plan(task: Task) -> Planned:
-            return plan_load(str(path), wanted, stop=task.stop)[0]
+            return self._planner.ask(str(path), wanted, task)
 
         def then(planned: Planned) -> None:
             self._plan_job = None
@@ -247,7 +255,7 @@ class Workbench:
                 self.supervisor.end_planning()
                 self.bus.post(TroubleShown(too_big(path, verdict)))
             else:
-                self._load_now(path, wanted)
+                self.supervisor.load(str(path), wanted)
 
         def failed(trouble: Trouble) -> None:
             self._plan_job = None
@@ -588,8 +596,9 @@ class Workbench:
             self._monitor.follow(state)
         self.bus.post(EngineChanged(state))
 
-    def _load_now(self, path: Path, options: Mapping[str, Value]) -> None:
-        self.supervisor.load(str(path), options)
+    def _said_hello(self, event: Hello) -> None:
+        for trouble in event.troubles:
+            self.bus.post(TroubleShown(trouble))
 
     def _loaded(self, event: Loaded) -> None:
         self.set_setting("last_model", event.facts.path)

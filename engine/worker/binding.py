@@ -97,9 +97,8 @@ class Ggml:
     """The functions of libggml that llama-cpp-python does not bind."""
 
     def __init__(self) -> None:
-        folder = Path(os.path.dirname(llama_cpp.__file__)) / "lib"
-        self._base = _shared_library(folder, "ggml-base")
-        self._main = _shared_library(folder, "ggml")
+        self._base = _shared_library("ggml-base")
+        self._main = _shared_library("ggml")
         pointer, text, size = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t
         for name, arguments, result in (
             ("ggml_backend_buft_name", [pointer], text),
@@ -122,6 +121,12 @@ class Ggml:
         ):
             function = getattr(self._base, name)
             function.argtypes, function.restype = arguments, result
+        self._rpc = _shared_library("ggml-rpc")
+        self._rpc.ggml_backend_rpc_add_server.argtypes = [text]
+        self._rpc.ggml_backend_rpc_add_server.restype = pointer
+        self._rpc.ggml_backend_rpc_start_server.argtypes = [text, text, size, size, ctypes.POINTER(pointer)]
+        self._rpc.ggml_backend_rpc_start_server.restype = None
+        self._main.ggml_backend_register.argtypes, self._main.ggml_backend_register.restype = [pointer], None
         self._main.ggml_backend_dev_count.restype = size
         self._main.ggml_backend_dev_get.argtypes, self._main.ggml_backend_dev_get.restype = [size], pointer
 
@@ -156,16 +161,42 @@ class Ggml:
         raise ValueError(f"ggml has no type {name}")
 
     def buffer_types(self) -> dict[str, int]:
-        """The buffer that each device keeps tensors in, by the buffer's name; a tensor may be placed there by it."""
-        devices = (self._main.ggml_backend_dev_get(index) for index in range(self._main.ggml_backend_dev_count()))
-        found = (self._base.ggml_backend_dev_buffer_type(device) for device in devices)
-        return {self.buffer_name(each): each for each in found if each}
+        """The buffer that each device keeps tensors in, by the device's name, to place tensors there."""
+        found = {}
+        for device in self._devices():
+            if buffer_type := self._base.ggml_backend_dev_buffer_type(device):
+                found[_text(self._base.ggml_backend_dev_name(device))] = buffer_type
+        return found
+
+    def add_rpc_server(self, address: str) -> None:
+        """Make the devices of an RPC server this process's own. The server must have answered a greeting just now."""
+        backend = self._rpc.ggml_backend_rpc_add_server(address.encode())
+        if backend:
+            self._main.ggml_backend_register(backend)
+
+    def serve(self, address: str, n_threads: int, cache: str) -> None:
+        """Be an RPC server with the GPUs of this computer, or with its CPU where there is none.
+
+        It never comes back unless it cannot begin, and has then printed why.
+
+        Args:
+            address: `host:port` to listen on.
+            cache: a folder for tensors that clients send, so that they need not send them again; "" for none.
+        """
+        kinds = [(each, _DEVICE_KINDS.get(self._base.ggml_backend_dev_type(each))) for each in self._devices()]
+        gpus = [device for device, kind in kinds if kind in (DeviceKind.GPU, DeviceKind.IGPU)]
+        served = gpus or [device for device, kind in kinds if kind is DeviceKind.CPU]
+        self._rpc.ggml_backend_rpc_start_server(
+            address.encode(), cache.encode() or None, n_threads, len(served), (ctypes.c_void_p * len(served))(*served)
+        )
+
+    def _devices(self) -> list[int]:
+        return [self._main.ggml_backend_dev_get(index) for index in range(self._main.ggml_backend_dev_count())]
 
     def devices(self) -> tuple[DeviceInfo, ...]:
         """Every device of every backend that is built in. The CPU's memory is left to the hardware room."""
         found = []
-        for index in range(self._main.ggml_backend_dev_count()):
-            device = self._main.ggml_backend_dev_get(index)
+        for device in self._devices():
             kind = _DEVICE_KINDS.get(self._base.ggml_backend_dev_type(device), DeviceKind.ACCEL)
             free, total = ctypes.c_size_t(), ctypes.c_size_t()
             self._base.ggml_backend_dev_memory(device, ctypes.byref(free), ctypes.byref(total))
@@ -367,10 +398,20 @@ def build_text() -> str:
     return " ".join(llama.llama_print_system_info().decode(errors="replace").split())
 
 
-def _shared_library(folder: Path, name: str) -> ctypes.CDLL:
-    for pattern in (f"lib{name}.so", f"lib{name}.dylib", f"{name}.dll", f"lib{name}.dll"):
-        if (folder / pattern).exists():
-            return ctypes.CDLL(str(folder / pattern))
+def _shared_library(name: str) -> ctypes.CDLL:
+    """One of ggml's libraries as llama.cpp itself has it loaded.
+
+    A wheel holds no links, so lib….so and lib….so.0 are two files: loading the other one would make a second ggml, and a
+    device registered there would be unknown to llama.cpp. Elsewhere than on Windows its own handle finds everything that
+    it links to.
+    """
+    if os.name != "nt":
+        loaded: ctypes.CDLL = llama._lib
+        return loaded
+    folder = Path(os.path.dirname(llama_cpp.__file__)) / "lib"
+    for file in (folder / f"{name}.dll", folder / f"lib{name}.dll"):
+        if file.exists():
+            return ctypes.CDLL(str(file))
     raise FileNotFoundError(f"the engine's library {name} is not beside llama_cpp")
 
 

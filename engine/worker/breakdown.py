@@ -68,7 +68,7 @@ def _from_map(context: Any, ggml: Ggml) -> tuple[BufferUse, ...] | None:
         )
     if len(found) != plan.count or any(not each.buffer for each in found):
         return None
-    return tuple(sorted(found, key=lambda each: each.buffer))
+    return tuple(sorted(found, key=lambda each: (each.device, each.buffer)))
 
 
 def _from_log(lines: Iterable[str]) -> tuple[BufferUse, ...]:

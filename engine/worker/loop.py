@@ -26,6 +26,7 @@ from engine.base.errors import KnownError, trouble_of
 from engine.chat.template import Templates
 from engine.gguf.card import Card, read_card
 from engine.gguf.splits import shard_paths
+from engine.hardware.rpc_servers import asked_for, greeted
 from engine.wire.frames import FrameReader, ProtocolFault, command_reader, encode
 from engine.wire.load_options import LOAD_OPTIONS
 from engine.wire.messages import (
@@ -95,6 +96,9 @@ class Worker:
         self._log.on_warning = lambda level, text: self._emit(LogLine(level, text))
         binding.start_backends()
         self._ggml = Ggml()
+        servers, self._unreached = greeted(asked_for())
+        for address in servers:
+            self._ggml.add_rpc_server(address)
         self._abort = AbortFlag()
         self._control = Control(self._abort, self._emit)
         self._templates = Templates()
@@ -113,6 +117,7 @@ class Worker:
                 build=binding.build_text(),
                 devices=self._ggml.devices(),
                 rss_bytes=self._base_rss_bytes,
+                troubles=tuple(error.trouble for error in self._unreached),
             )
         )
         threading.Thread(target=self._read, name="commands", daemon=True).start()

@@ -18,6 +18,8 @@ from engine.wire.messages import DeviceInfo, DeviceKind
 from engine.wire.placing import device_shares
 
 CPU = "CPU"
+RPC = "RPC"
+"""How the names of devices of RPC servers begin."""
 
 _AVX2 = frozenset({TensorType.Q4_0, TensorType.Q4_K, TensorType.IQ4_NL, TensorType.MXFP4})
 _DOT_PRODUCT = frozenset(
@@ -54,11 +56,19 @@ class Placement:
 def machine_of(devices: Iterable[DeviceInfo], processor_flags: Iterable[str]) -> Machine:
     """The machine that the engine sees, as the formula needs it.
 
-    An integrated GPU counts only where there is no other one. Processor flags are as /proc/cpuinfo has them.
+    RPC servers come first; an integrated GPU counts only where this computer has no other one. Processor flags are as
+    /proc/cpuinfo has them.
     """
-    others = tuple(each for each in devices if each.kind not in (DeviceKind.CPU, DeviceKind.ACCEL))
-    real = tuple(each for each in others if each.kind is DeviceKind.GPU)
-    return Machine(real or others, repacked_types(processor_flags))
+    others = [each for each in devices if each.kind not in (DeviceKind.CPU, DeviceKind.ACCEL)]
+    servers = [each for each in others if each.name.startswith(RPC)]
+    here = on_this_computer(others)
+    real = [each for each in here if each.kind is DeviceKind.GPU]
+    return Machine((*servers, *(real or here)), repacked_types(processor_flags))
+
+
+def on_this_computer(devices: Iterable[DeviceInfo]) -> tuple[DeviceInfo, ...]:
+    """Those that can pin RAM and compute with what is in it: an RPC server can neither."""
+    return tuple(each for each in devices if not each.name.startswith(RPC))
 
 
 def repacked_types(processor_flags: Iterable[str]) -> frozenset[TensorType]:

@@ -13,7 +13,7 @@ from engine.memory.formula.compute_buffer import LEAST_OFFLOADED, ComputeParts, 
 from engine.memory.formula.context import Context, context_of
 from engine.memory.formula.kv_cache import layer_cache_bytes
 from engine.memory.formula.output_buffer import output_bytes
-from engine.memory.formula.placement import CPU, Machine, Placement, place, used_devices
+from engine.memory.formula.placement import CPU, Machine, Placement, on_this_computer, place, used_devices
 from engine.memory.formula.recurrent_state import layer_state_bytes
 from engine.memory.formula.weights import CPU_REPACK, Overrides, WeightTable
 from engine.wire.messages import BufferUse, MemoryUse
@@ -83,12 +83,12 @@ class Formula:
         compute = compute_of(architecture, context)
         has_host_layers = CPU in placement.layers or weights.host_layer_bytes > 0
         graphs = _graphs(compute, placement, offloads=offloads, has_host_layers=has_host_layers)
-        devices = used_devices(options, machine.devices)
-        if options["op_offload"] and devices and has_host_layers and compute.n_tokens >= LEAST_OFFLOADED:
-            # Large batches of host weights are computed on the first GPU, whether it has layers or not.
+        helpers = on_this_computer(used_devices(options, machine.devices))
+        if options["op_offload"] and helpers and has_host_layers and compute.n_tokens >= LEAST_OFFLOADED:
+            # Large batches of host weights are computed on the first GPU here, whether it has layers or not.
             in_ram = [layer for layer, device in enumerate(placement.layers) if device == CPU or not offloads]
             cache = max((layer_cache_bytes(architecture, context, layer) for layer in in_ram), default=None)
-            graphs[devices[0].name] = compute.offloaded_bytes(weights.host_layer_bytes, cache)
+            graphs[helpers[0].name] = compute.offloaded_bytes(weights.host_layer_bytes, cache)
             graphs[CPU] = compute.pinned_bytes
         buffers = tuple(
             BufferUse(

@@ -36,7 +36,7 @@ class Section(enum.Enum):
 KEYS: Mapping[Section, tuple[str, ...]] = {
     Section.GENERAL: ("theme", "open_last_model", "show_memory_verdict", "memory_margin"),
     Section.CHATS: ("system_prompt",),
-    Section.HARDWARE: ("samples_per_second", "plot_minutes", "patient_threads"),
+    Section.HARDWARE: ("samples_per_second", "plot_minutes", "patient_threads", "rpc_servers"),
 }
 
 

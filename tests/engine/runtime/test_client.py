@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -52,9 +53,9 @@ def test_the_setting_decides(is_patient: bool, tmp_path: Path, monkeypatch: pyte
     asked: list[bool] = []
 
     class Client(WorkerClient):
-        def __init__(self, bus: Bus, *, is_patient: bool) -> None:
+        def __init__(self, bus: Bus, *, is_patient: bool, rpc_servers: Sequence[str]) -> None:
             asked.append(is_patient)
-            super().__init__(bus, (sys.executable, "-c", ""), is_patient=is_patient)
+            super().__init__(bus, (sys.executable, "-c", ""), is_patient=is_patient, rpc_servers=rpc_servers)
 
     monkeypatch.setattr("engine.workbench.workbench.WorkerClient", Client)
     workbench = Workbench(Paths.under(tmp_path))
