@@ -73,7 +73,8 @@ def judge(
     free = (
         None if device.free_bytes is None else device.free_bytes + (freed_bytes if device is ledger.devices[0] else 0)
     )
-    advice = _advice(ledger, device, options, free, margin) if fits in (Fits.NO, Fits.TIGHT) else ()
+    usable = usable_bytes(device, freed_bytes if device is ledger.devices[0] else 0, margin)
+    advice = _advice(ledger, device, options, usable) if fits in (Fits.NO, Fits.TIGHT) else ()
     return Verdict(fits, device.name, device.sum_bytes, free, advice, margin, device.is_limited)
 
 
@@ -87,9 +88,9 @@ def largest_n_ctx(shorter: Ledger, longer: Ledger, *, freed_bytes: int = 0, marg
         return None
     best: float | None = None
     for index, (low, high) in enumerate(zip(shorter.devices, longer.devices, strict=True)):
-        if low.free_bytes is None:
+        room = usable_bytes(low, freed_bytes if index == 0 else 0, margin)
+        if room is None:
             return None
-        room = (low.free_bytes + (freed_bytes if index == 0 else 0)) * (1 - margin)
         slope = (high.sum_bytes - low.sum_bytes) / (longer.n_ctx - shorter.n_ctx)
         if slope <= 0:
             if low.sum_bytes > room:
@@ -102,23 +103,41 @@ def largest_n_ctx(shorter: Ledger, longer: Ledger, *, freed_bytes: int = 0, marg
     return max(0, int(best) // N_CTX_STEP * N_CTX_STEP)
 
 
-def _fits(device: DeviceLedger, freed_bytes: int, margin: float) -> Fits:
+def usable_bytes(device: DeviceLedger, freed_bytes: int = 0, margin: float = TIGHT_SHARE) -> int | None:
+    """What a model may take of a memory: what is free less the share of the whole that is to stay so; None if unknown."""
     if device.free_bytes is None:
-        return Fits.UNKNOWN
+        return None
     free = device.free_bytes + freed_bytes
-    if device.sum_bytes > free:
+    return int(free - margin * (device.total_bytes or free))
+
+
+def room_of(ledger: Ledger, freed_bytes: int = 0, margin: float = TIGHT_SHARE) -> dict[str, int] | None:
+    """Bytes left of each memory beyond the margin, by name, less than 0 where it does not fit; None if one is unknown."""
+    found = {}
+    for at, device in enumerate(ledger.devices):
+        usable = usable_bytes(device, freed_bytes if at == 0 else 0, margin)
+        if usable is None:
+            return None
+        found[device.name] = usable - device.sum_bytes
+    return found
+
+
+def _fits(device: DeviceLedger, freed_bytes: int, margin: float) -> Fits:
+    usable = usable_bytes(device, freed_bytes, margin)
+    if device.free_bytes is None or usable is None:
+        return Fits.UNKNOWN
+    if device.sum_bytes > device.free_bytes + freed_bytes:
         return Fits.NO
-    total = device.total_bytes or free
-    return Fits.TIGHT if free - device.sum_bytes < margin * total else Fits.YES
+    return Fits.TIGHT if device.sum_bytes > usable else Fits.YES
 
 
 def _advice(
-    ledger: Ledger, device: DeviceLedger, options: Mapping[str, Value], free_bytes: int | None, margin: float
+    ledger: Ledger, device: DeviceLedger, options: Mapping[str, Value], usable: int | None
 ) -> tuple[Remedy, ...]:
     advice: list[Remedy] = []
     cache = device.size_of(Part.KV) or 0
-    if cache and free_bytes is not None and ledger.n_ctx > N_CTX_STEP:
-        room = free_bytes * (1 - margin) - (device.sum_bytes - cache)
+    if cache and usable is not None and ledger.n_ctx > N_CTX_STEP:
+        room = usable - (device.sum_bytes - cache)
         n_ctx = int(room / (cache / ledger.n_ctx)) // N_CTX_STEP * N_CTX_STEP
         if N_CTX_STEP <= n_ctx < ledger.n_ctx:
             advice.append(Remedy(RemedyKind.SET_OPTION, f"Use {n_ctx:,} context", f"n_ctx={n_ctx}"))

@@ -8,18 +8,19 @@ too, so that the two differ only where the formula does.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.base.errors import Trouble
+from engine.base.errors import KnownError, Trouble
 from engine.base.fields import Value
-from engine.base.jobs import Jobs
+from engine.base.jobs import JobHandle, Jobs, Task
 from engine.gguf.card import Card
 from engine.hardware.processor import processor_flags
 from engine.hardware.ram import ram_now
-from engine.memory.fit import N_CTX_STEP, Verdict
+from engine.memory.fit import N_CTX_STEP, Verdict, room_of
+from engine.memory.fitting import Model, Proposal, confirmed, proposals
 from engine.memory.formula.placement import machine_of
 from engine.memory.ledger import RAM, Ledger, Part, ledger_of
 from engine.models.header_files import laid_out
@@ -77,6 +78,7 @@ class Formulas:
     def __init__(self, jobs: Jobs, devices: Callable[[], tuple[DeviceInfo, ...]], planner: Planner) -> None:
         self._jobs, self._devices, self._planner = jobs, devices, planner
         self._flags: frozenset[str] = frozenset()
+        self._fit_job: JobHandle[tuple[Proposal, ...]] | None = None
 
     def read(self, path: Path, then: Callable[[ModelFormula], None], failed: Callable[[Trouble], None]) -> None:
         """Read a model's header and make its formula, as a job; `failed` also where the formula does not know it."""
@@ -117,6 +119,7 @@ class Formulas:
             devices,
             ram_total_bytes=asked.get(RAM, ram.total_bytes),
             ram_free_bytes=asked.get(RAM, ram.free_bytes),
+            ram_is_limited=ram.is_limited and RAM not in asked,
             kv_text=kv_text(predicted.use.n_ctx, str(options["type_k"]), str(options["type_v"])),
         )
         return found if predicted.is_compute_exact else _with_rough_compute(found)
@@ -144,21 +147,60 @@ class Formulas:
     ) -> int | None:
         """The largest context that leaves the margin free, in steps of the engine's rounding."""
 
-        def has_room(n_ctx: int) -> bool:
+        def room(n_ctx: int) -> dict[str, int] | None:
             ledger = self.ledger(model, {**options, "n_ctx": n_ctx}, what_if)
-            return all(
-                each.sum_bytes
-                <= (1 - self._planner.margin) * ((each.free_bytes or 0) + (freed_bytes if at == 0 else 0))
-                for at, each in enumerate(ledger.devices)
-            )
+            return room_of(ledger, freed_bytes, self._planner.margin)
 
-        if any(each.free_bytes is None for each in self.ledger(model, options, what_if).devices):
+        if room(N_CTX_STEP) is None:
             return None
         low, high = 0, MOST_N_CTX // N_CTX_STEP
         while low < high:
             middle = (low + high + 1) // 2
-            low, high = (middle, high) if has_room(middle * N_CTX_STEP) else (low, middle - 1)
+            left = room(middle * N_CTX_STEP)
+            low, high = (middle, high) if left and min(left.values()) >= 0 else (low, middle - 1)
         return low * N_CTX_STEP
+
+    def ways_to_fit(
+        self,
+        model: ModelFormula,
+        options: Mapping[str, Value],
+        then: Callable[[tuple[Proposal, ...]], None],
+        failed: Callable[[Trouble], None],
+        *,
+        kept: Collection[str] = (),
+        what_if: Mapping[str, int] | None = None,
+    ) -> None:
+        """What to change so that this load fits, as a job: searched with the formula, then confirmed by the engine.
+
+        Args:
+            kept: options that must stay as they are.
+            what_if: as in `ledger`; devices that are not here cannot be confirmed.
+        """
+        wanted = LOAD_OPTIONS.checked(options)
+        freed = 0 if RAM in (what_if or {}) else self._planner.freed_bytes()
+        margin, architecture = self._planner.margin, model.formula.architecture
+        shape = Model(architecture.n_layer_all, architecture.n_expert > 0, architecture.n_ctx_train)
+
+        def left_by_formula(changed: Mapping[str, Value]) -> dict[str, int] | None:
+            try:
+                return room_of(self.ledger(model, changed, what_if), freed, margin)
+            except KnownError:
+                return None
+
+        def left_by_plan(changed: Mapping[str, Value], task: Task) -> dict[str, int] | None:
+            planned = self._planner.planned(model.path, changed, task)
+            return room_of(self._planner.ledger(planned.memory, changed), freed, margin)
+
+        def work(task: Task) -> tuple[Proposal, ...]:
+            found = proposals(wanted, left_by_formula, shape, kept)
+            if what_if:
+                return found
+            sure = (confirmed(each, wanted, lambda changed: left_by_plan(changed, task), shape) for each in found)
+            return tuple(each for each in sure if each is not None)
+
+        if self._fit_job is not None:
+            self._fit_job.cancel()
+        self._fit_job = self._jobs.run(work, title="Looking for what fits", lane="fit", then=then, failed=failed)
 
 
 def differences(formula: Ledger, dry_run: Ledger) -> dict[Part, int]:
