@@ -131,6 +131,7 @@ class _Search:
         self._options, self._room, self._model, self._kept = options, room, model, kept
 
     def proposal(self, way: Way, changes: Options) -> Proposal:
+        changes = {key: value for key, value in changes.items() if self._options[key] != value}
         room = self._room({**self._options, **changes})
         assert room is not None
         return Proposal(way, changes, {key: self._options[key] for key in changes}, min(room.values()))

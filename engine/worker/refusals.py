@@ -33,6 +33,14 @@ def load_trouble(path: Path, log_tail: str) -> KnownError:
             ),
             details=log_tail,
         )
+    if "does not support split buffers" in lowered:
+        return KnownError(
+            "This device cannot hold a part of each matrix",
+            value="split_mode row",
+            next_step="split the model by layers",
+            remedies=(Remedy(RemedyKind.SET_OPTION, "Split by layers", "split_mode=layer"),),
+            details=log_tail,
+        )
     errors = [line for line in log_tail.splitlines() if "error" in line.lower() or "failed" in line.lower()]
     return KnownError(
         "The engine refused the model",

@@ -128,6 +128,7 @@ class HeatTable(QTableView):
         self.setStyleSheet(
             "QTableView { background: transparent; border: none; }"
             "QHeaderView { background: transparent; } QHeaderView::section { background: transparent; border: none; }"
+            "QTableCornerButton::section { background: transparent; border: none; }"
         )
         self.viewport().setAutoFillBackground(False)
         for header in (self.horizontalHeader(), self.verticalHeader()):

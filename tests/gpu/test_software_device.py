@@ -5,11 +5,15 @@ The device is slow and of no use for speed. Where it puts bytes it tells the tru
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from engine.base.errors import KnownError
 from engine.gguf.splits import read_model
 from engine.hardware import open_recorder
 from engine.hardware.processor import processor_flags
@@ -25,6 +29,7 @@ from tests.support.architectures import PUBLISHED
 from tests.support.benches import Driver, open_bench
 from tests.support.dry_runs import DryRuns
 
+ROOT = Path(__file__).parents[2]
 GPU = "Vulkan0"
 LAYERS = [0, 10, -1]
 # A real buffer in pinned RAM has so many bytes more, whatever its size (ggml-vulkan.cpp, host_buffer_type_alloc_buffer).
@@ -145,6 +150,40 @@ def by_place(use: MemoryUse) -> dict[str, tuple[int, int]]:
         "cache": (sum(each.context_bytes for each in ram), sum(each.context_bytes for each in gpu)),
         "graph": (sum(each.compute_bytes for each in ram), sum(each.compute_bytes for each in gpu)),
     }
+
+
+@pytest.mark.parametrize("n_gpu_layers", LAYERS)
+@pytest.mark.parametrize("override", ["ffn_.*=CPU", "ffn_down=Vulkan0", r"blk\.[0-4]\.=CPU"])
+@pytest.mark.parametrize("model", ["smollm2", "gemma3"])
+def test_tensors_that_are_placed_by_name_are_where_the_formula_says(
+    engine: DryRuns, bench: Driver, request: pytest.FixtureRequest, model: str, override: str, n_gpu_layers: int
+) -> None:
+    path: Path = request.getfixturevalue(model)
+    bench.until(lambda: bench.workbench.state.devices)
+    machine = machine_of(bench.workbench.state.devices, processor_flags())
+    options = LOAD_OPTIONS.checked({"n_ctx": 4096, "n_gpu_layers": n_gpu_layers, "override_tensor": (override,)})
+    dry, found = engine.memory(path, options), Formula(read_model(path)).predict(options, machine).use
+    told, said = by_place(dry), by_place(found)
+    assert (said["weights"], said["cache"]) == (told["weights"], told["cache"])
+    assert found.mapped_bytes == dry.mapped_bytes
+    assert said["graph"] == pytest.approx(told["graph"], rel=PARTLY)
+
+
+def test_a_device_that_cannot_split_a_matrix_says_so_with_the_way_out(engine: DryRuns, smollm2: Path) -> None:
+    with pytest.raises(KnownError, match="split the model by layers"):
+        engine.memory(smollm2, {"n_gpu_layers": -1, "split_mode": "row"})
+
+
+def test_a_command_that_only_asks_knows_what_is_free_on_the_device(tmp_path: Path, smollm2: Path) -> None:
+    asked = ["size", str(smollm2), "--n-gpu-layers", "10", "--method", "both", "--json", "--data-dir", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "main.py"), *asked], capture_output=True, text=True, check=True, timeout=120
+    )
+    found = json.loads(done.stdout)
+    gpu = next(each for each in found["devices"] if each["name"] == GPU)
+    assert gpu["free"] > 0
+    assert found["fits"] == "yes"
+    assert (found["difference"]["weights"], found["difference"]["kv"], found["difference"]["mapped"]) == (0, 0, 0)
 
 
 def test_some_tokens_are_written_with_layers_on_both_sides(bench: Driver, smollm2: Path) -> None:

@@ -52,14 +52,17 @@ class ComputeParts:
     gate_bytes: int
     is_exact: bool
 
-    def offloaded_bytes(self, weight_bytes: int, cache_bytes: int) -> int:
-        """On a GPU that computes large batches for layers in RAM.
+    def offloaded_bytes(self, weight_bytes: int, cache_bytes: int | None) -> int:
+        """On a GPU that computes large batches with weights in RAM.
 
         Args:
-            weight_bytes: the largest weight of these layers.
-            cache_bytes: the largest cache of one of these layers.
+            weight_bytes: the largest of these weights.
+            cache_bytes: the largest cache of a layer that is in RAM; None where only some tensors of layers are there.
         """
-        return round(GAPS * max(self.peak_bytes, self.attention_bytes + cache_bytes, self.gate_bytes + weight_bytes))
+        gate = self.gate_bytes + weight_bytes
+        if cache_bytes is None:
+            return max(self.device_bytes, gate)
+        return round(GAPS * max(self.peak_bytes, self.attention_bytes + cache_bytes, gate))
 
 
 def compute_of(architecture: Architecture, context: Context) -> ComputeParts:

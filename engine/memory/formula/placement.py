@@ -61,9 +61,14 @@ def machine_of(devices: Iterable[DeviceInfo], processor_flags: Iterable[str]) ->
     """
     others = [each for each in devices if each.kind not in (DeviceKind.CPU, DeviceKind.ACCEL)]
     servers = [each for each in others if each.name.startswith(RPC)]
-    here = [each for each in others if each not in servers]
+    here = on_this_computer(others)
     real = [each for each in here if each.kind is DeviceKind.GPU]
     return Machine((*servers, *(real or here)), repacked_types(processor_flags))
+
+
+def on_this_computer(devices: Iterable[DeviceInfo]) -> tuple[DeviceInfo, ...]:
+    """Those that can pin RAM and compute with what is in it: an RPC server can neither."""
+    return tuple(each for each in devices if not each.name.startswith(RPC))
 
 
 def repacked_types(processor_flags: Iterable[str]) -> frozenset[TensorType]:
@@ -72,6 +77,16 @@ def repacked_types(processor_flags: Iterable[str]) -> frozenset[TensorType]:
     if "avx2" in flags:
         return _AVX2 | {TensorType.Q2_K} if "avx512f" in flags else _AVX2
     return _DOT_PRODUCT if flags & {"asimddp", "i8mm"} else frozenset()
+
+
+def used_devices(options: Mapping[str, Value], devices: Sequence[DeviceInfo]) -> Sequence[DeviceInfo]:
+    """The devices that the engine uses: all, or with `split_mode` none the main one. Raises `FieldError` where it is not there."""
+    if str(options["split_mode"]) != "none" or not devices:
+        return devices
+    main = int(str(options["main_gpu"]))
+    if main >= len(devices):
+        raise FieldError("main_gpu", "There is no such device", str(main), f"use 0 to {len(devices) - 1}")
+    return devices[main : main + 1]
 
 
 def place(n_layer_all: int, options: Mapping[str, Value], devices: Sequence[DeviceInfo]) -> Placement:
@@ -83,12 +98,8 @@ def place(n_layer_all: int, options: Mapping[str, Value], devices: Sequence[Devi
     """
     n_gpu_layers, mode = int(str(options["n_gpu_layers"])), str(options["split_mode"])
     asked = device_shares(options)[: len(devices)] if mode == "layer" else ()
-    if mode == "none" and devices:
-        main = int(str(options["main_gpu"]))
-        if main >= len(devices):
-            raise FieldError("main_gpu", "There is no such device", str(main), f"use 0 to {len(devices) - 1}")
-        devices = devices[main : main + 1]
-    elif mode == "row" and devices:
+    devices = used_devices(options, devices)
+    if mode == "row" and devices:
         raise FormulaUnknown(
             "The formula does not know how this device cuts matrices into rows",
             value=devices[0].name,

@@ -13,7 +13,7 @@ from engine.memory.formula.compute_buffer import LEAST_OFFLOADED, ComputeParts, 
 from engine.memory.formula.context import Context, context_of
 from engine.memory.formula.kv_cache import layer_cache_bytes
 from engine.memory.formula.output_buffer import output_bytes
-from engine.memory.formula.placement import CPU, Machine, Placement, place
+from engine.memory.formula.placement import CPU, Machine, Placement, on_this_computer, place, used_devices
 from engine.memory.formula.recurrent_state import layer_state_bytes
 from engine.memory.formula.weights import CPU_REPACK, Overrides, WeightTable
 from engine.wire.messages import BufferUse, MemoryUse
@@ -81,17 +81,14 @@ class Formula:
         offloads = bool(options["offload_kqv"])
         caches, recurrent = _caches(architecture, context, placement, offloads=offloads)
         compute = compute_of(architecture, context)
-        graphs = _graphs(compute, placement, offloads=offloads)
-        if (
-            options["op_offload"]
-            and machine.devices
-            and compute.n_tokens >= LEAST_OFFLOADED
-            and weights.host_layer_bytes
-        ):
-            # Large batches of host weights are computed on the first GPU, whether it has layers or not.
+        has_host_layers = CPU in placement.layers or weights.host_layer_bytes > 0
+        graphs = _graphs(compute, placement, offloads=offloads, has_host_layers=has_host_layers)
+        helpers = on_this_computer(used_devices(options, machine.devices))
+        if options["op_offload"] and helpers and has_host_layers and compute.n_tokens >= LEAST_OFFLOADED:
+            # Large batches of host weights are computed on the first GPU here, whether it has layers or not.
             in_ram = [layer for layer, device in enumerate(placement.layers) if device == CPU or not offloads]
-            cache = max((layer_cache_bytes(architecture, context, layer) for layer in in_ram), default=0)
-            graphs[machine.devices[0].name] = compute.offloaded_bytes(weights.host_layer_bytes, cache)
+            cache = max((layer_cache_bytes(architecture, context, layer) for layer in in_ram), default=None)
+            graphs[helpers[0].name] = compute.offloaded_bytes(weights.host_layer_bytes, cache)
             graphs[CPU] = compute.pinned_bytes
         buffers = tuple(
             BufferUse(
@@ -146,9 +143,9 @@ def _caches(
     return found, state * sum(architecture.is_recurrent)
 
 
-def _graphs(compute: ComputeParts, placement: Placement, *, offloads: bool) -> dict[str, int]:
+def _graphs(compute: ComputeParts, placement: Placement, *, offloads: bool, has_host_layers: bool) -> dict[str, int]:
     """The compute buffers where each layer is computed on its own device: the whole on the CPU, else what each has of it."""
     on_device = compute.device_bytes if offloads else compute.peak_bytes
     found = dict.fromkeys(placement.accelerators, on_device)
-    found[CPU] = compute.peak_bytes if CPU in placement.layers else compute.pinned_bytes
+    found[CPU] = compute.peak_bytes if has_host_layers else compute.pinned_bytes
     return found

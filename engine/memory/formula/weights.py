@@ -19,7 +19,7 @@ from math import prod
 from engine.gguf.header import TensorInfo
 from engine.gguf.types import TensorType
 from engine.memory.formula.architecture import Architecture
-from engine.memory.formula.placement import CPU, Machine, Placement
+from engine.memory.formula.placement import CPU, Machine, Placement, on_this_computer
 
 CPU_REPACK = "CPU_REPACK"
 HOST_ALIGNMENT, CUDA_ALIGNMENT = 32, 128
@@ -154,10 +154,11 @@ class WeightTable:
         found: dict[str, int] = defaultdict(int)
         # Beside a GPU the pinned buffer stands before the rearranged one in llama.cpp's list, and takes everything.
         rearranged: frozenset[TensorType] = machine.repacked if repacks else frozenset()
-        types = frozenset() if machine.devices else rearranged
+        pinning = on_this_computer(machine.devices)
+        types = frozenset() if pinning else rearranged
         limits = {each.name: each.largest_tensor_bytes for each in machine.devices}
-        if machine.devices:
-            limits[CPU] = machine.devices[0].largest_tensor_bytes  # its pinned buffer is for what it can work with
+        if pinning:
+            limits[CPU] = pinning[0].largest_tensor_bytes  # its pinned buffer is for what it can work with
         found[CPU] += self._input.host_bytes
         for device in dict.fromkeys(placement.layers):
             found[device] += self._shared.bytes_on(device)

@@ -33,14 +33,14 @@ class GridPresenter:
             self._asked, self.grid = None, None
             self._show(None, None)
             return
-        if answer.is_rough:
-            return  # a slider is being moved
-        key = (page.path, tuple(options.items()), answer.freed_bytes, self._workbench.memory_margin)
+        if answer.is_rough or page.is_planning:
+            return  # a slider is being moved, or what stands there is of the options before
+        n_ctx = answer.ledger.n_ctx
+        key = (page.path, n_ctx, tuple(options.items()), answer.freed_bytes, self._workbench.memory_margin)
         if key == self._asked:
             return
         self._asked = key
         pair = str(options["type_k"]), str(options["type_v"])
-        n_ctx = answer.ledger.n_ctx
         trained = page.card.n_ctx_train if page.card is not None else None
         pairs = TRIED_TYPES if pair in TRIED_TYPES else (pair, *TRIED_TYPES)
         contexts = contexts_up_to(trained or n_ctx, n_ctx)

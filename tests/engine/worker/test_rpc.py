@@ -70,6 +70,22 @@ def test_a_model_is_shared_out_as_the_formula_says(
         assert by_device(planned.memory, part) == by_device(formula, part), part
 
 
+@pytest.mark.parametrize("n_gpu_layers", [0, 9, 18, -1])
+def test_beside_servers_the_processor_still_rearranges_what_stays_in_ram(
+    gemma3: Path, two: tuple[RpcServer, ...], n_gpu_layers: int
+) -> None:
+    wanted = LOAD_OPTIONS.checked({"n_ctx": 1024, "n_gpu_layers": n_gpu_layers})
+    planned, hello = plan_load(str(gemma3), wanted, rpc_servers=[each.address for each in two])
+    formula = Formula(read_model(gemma3)).predict(wanted, machine_of(hello.devices, processor_flags())).use
+    told, said = (
+        {each.device if each.device != "CPU" else each.buffer: each.model_bytes for each in use.buffers}
+        for use in (planned.memory, formula)
+    )
+    assert {name: size for name, size in told.items() if size} == {name: size for name, size in said.items() if size}
+    assert said["CPU"] > 0
+    assert planned.memory.mapped_bytes == formula.mapped_bytes
+
+
 @pytest.mark.parametrize("n_gpu_layers", [20, -1])
 def test_what_is_planned_is_what_is_loaded_on_each_device_and_both_write(
     tmp_path: Path, smollm2: Path, two: tuple[RpcServer, ...], n_gpu_layers: int

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QPushButton
 
 from engine.memory.fit import Fits
@@ -13,6 +14,7 @@ from engine.memory.ledger import Part
 from engine.models.library import model_label
 from gui.icons import Icons
 from gui.notices import NoticeCard
+from gui.panels.memory.grid_presenter import TRIED_TYPES
 from gui.panels.memory.view import MemoryView
 from gui.theme import Theme
 from tests.support.made_models import random_llama
@@ -251,3 +253,23 @@ def test_closing_the_page_ends_its_timer_and_its_ears(page: OpenPage, smollm2: P
     page.workbench.consider(smollm2.with_name("other.gguf"))
     page.workbench.bus.pump()
     assert page.view.presenter.page is before
+
+
+def test_the_present_setting_is_marked_and_a_cell_that_is_chosen_is_used(settled: OpenPage, qtbot) -> None:
+    view: MemoryView = settled.view
+    table = view.grid.table
+    qtbot.waitUntil(lambda: view.grid.isVisible() and table.present is not None, timeout=WAIT_MS)
+    grid = view.on_grid.grid
+    assert grid is not None
+    assert table.present == (TRIED_TYPES.index(("f16", "f16")), grid.contexts.index(4096))
+    present = grid.cells[table.present[0]][table.present[1]]
+    assert present is not None
+    assert abs(present.total_bytes - view.presenter.page.answer.ledger.sum_bytes) < 1 << 20
+    table.setFocus()
+    table.setCurrentIndex(table.model().index(2, 1))
+    qtbot.keyClick(table, Qt.Key.Key_Return)
+    assert (view.presenter.options["n_ctx"], view.presenter.options["type_k"]) == (grid.contexts[1], "q8_0")
+    assert settled.window.toast.texts[-1] == "Context 4,096 → 2,048, KV cache type f16 → q8_0"
+    qtbot.waitUntil(lambda: table.present == (2, 1), timeout=WAIT_MS)
+    settled.window.toast.undo_latest()
+    qtbot.waitUntil(lambda: table.present == (0, 2), timeout=WAIT_MS)
