@@ -17,13 +17,15 @@ from engine.gguf.card import ModelKind
 from engine.memory.fit import Fits
 from engine.memory.fitting import Proposal
 from engine.memory.ledger import DeviceLedger, Ledger, Part
+from engine.models.address import is_hub_address
 from engine.models.header_files import is_header_file, not_here, source_of
 from engine.models.safetensors import SafetensorsModel
 from engine.models.shapes import SHAPE
 from engine.wire.load_options import LOAD_OPTIONS
 from engine.wire.messages import Bench, Benched, BenchPoint, BenchProgress
-from engine.workbench.by_formula import FormulaEstimate, ModelFormula, differences
+from engine.workbench.by_formula import FormulaEstimate, ModelFormula, best_of, differences
 from engine.workbench.events import Estimate
+from engine.workbench.hub_desk import Quant
 
 METHODS = ("dry-run", "formula", "both")
 
@@ -56,6 +58,11 @@ def add_size(parser: ArgumentParser) -> None:
         action="store_true",
         help="where it does not fit, look for options that do; what is given stays as it is",
     )
+    parser.add_argument(
+        "--best",
+        action="store_true",
+        help="MODEL is a repository on the hub: size each of its quantizations, and name the best that fits here",
+    )
     parser.add_argument("--verify", action="store_true", help="load it for real too, and print what it took")
     what_if.add_flags(parser)
     add_fields(parser, LOAD_OPTIONS)
@@ -67,6 +74,8 @@ def size(session: Session) -> int:
     if session.arguments.train:
         return size_of_training(session)
     refuse_without_train(session.arguments)
+    if session.arguments.best:
+        return _best(session)
     path = _what_to_size(session)
     if not isinstance(path, Path):
         return _estimated(session, path)
@@ -175,6 +184,46 @@ def _ways(session: Session, path: Path, options: dict[str, Value], sizes: Mappin
 
 def _flags(proposal: Proposal) -> str:
     return " ".join(f"{LOAD_OPTIONS[key].flag} {value}" for key, value in proposal.changes.items())
+
+
+def _best(session: Session) -> int:
+    """Every quantization of a repository by the formula; 1 when none fits with these options."""
+    model, options = session.arguments.model, load_options(session)
+    if not model or not is_hub_address(model):
+        raise KnownError("Which repository?", value=model or "", next_step="give one: size hf:OWNER/REPO --best")
+    quants: tuple[Quant, ...] = session.ask_hub(lambda then, failed: session.workbench.hub.every(model, then, failed))
+    paths = [each.path for each in quants]
+    estimates: tuple[FormulaEstimate, ...] = session.answer(
+        lambda then, failed: session.workbench.formulas.compare(paths, options, then, failed)
+    )
+    best = best_of(estimates)
+    rows, lines = [], []
+    for at, (quant, each) in enumerate(zip(quants, estimates, strict=True)):
+        bits = 8 * each.card.weights_bytes / each.card.n_params if each.card.n_params else None
+        name = quant.model.quant or quant.model.address.file
+        rows.append(
+            {
+                "address": str(quant.model.address),
+                "quant": quant.model.quant,
+                "size": each.card.weights_bytes,
+                "bits_per_weight": bits,
+                "total": each.ledger.sum_bytes,
+                "fits": each.verdict.fits.value,
+                "max_n_ctx": each.max_n_ctx,
+                "is_best": at == best,
+            }
+        )
+        limit = "unknown" if each.max_n_ctx is None else f"{each.max_n_ctx:,}"
+        mark = "  <- best" if at == best else ""
+        spelled = f"{bits:5.2f}" if bits is not None else "    ?"
+        lines.append(
+            f"{name:<12}{spelled} bits{_mib(each.card.weights_bytes):>16}{_mib(each.ledger.sum_bytes):>16} in all   "
+            f"{each.verdict.fits.value:<8}up to {limit} tokens{mark}"
+        )
+    if best is None:
+        lines.append("none fits with its margin: use a shorter context or a smaller KV cache type, or another model")
+    session.put({"model": model, "method": "formula", "quants": rows}, lines)
+    return 0 if best is not None else 1
 
 
 def _model(path: Path, found: Estimate | FormulaEstimate) -> dict[str, Any]:

@@ -101,17 +101,19 @@ class Formulas:
     def read(self, path: Path, then: Callable[[ModelFormula], None], failed: Callable[[Trouble], None]) -> None:
         """Read a model's header and make its formula, as a job; `failed` also where the formula does not know it."""
 
-        def work(_task: object) -> ModelFormula:
-            from engine.gguf.card import card_of
-            from engine.gguf.splits import read_model
-            from engine.memory.formula.prediction import Formula
+        self._jobs.run(
+            lambda _task: self._model_of(path), title=f"Reading {path.name}", lane="headers", then=then, failed=failed
+        )
 
-            self._flags = self._flags or processor_flags()
-            with laid_out(path) as file:
-                first, *rest = read_model(file)
-            return ModelFormula(path, card_of(first, path, tuple(rest)), Formula((first, *rest)))
+    def _model_of(self, path: Path) -> ModelFormula:
+        from engine.gguf.card import card_of
+        from engine.gguf.splits import read_model
+        from engine.memory.formula.prediction import Formula
 
-        self._jobs.run(work, title=f"Reading {path.name}", lane="headers", then=then, failed=failed)
+        self._flags = self._flags or processor_flags()
+        with laid_out(path) as file:
+            first, *rest = read_model(file)
+        return ModelFormula(path, card_of(first, path, tuple(rest)), Formula((first, *rest)))
 
     def ledger(
         self, model: ModelFormula, options: Mapping[str, Value], what_if: Mapping[str, int] | None = None
@@ -177,6 +179,25 @@ class Formulas:
             left = room(middle * N_CTX_STEP)
             low, high = (middle, high) if left and min(left.values()) >= 0 else (low, middle - 1)
         return low * N_CTX_STEP
+
+    def compare(
+        self,
+        paths: Sequence[Path],
+        options: Mapping[str, Value],
+        then: Callable[[tuple[FormulaEstimate, ...]], None],
+        failed: Callable[[Trouble], None],
+    ) -> None:
+        """What each of these models would take with the same options and how long its context could be, as a job."""
+        wanted = LOAD_OPTIONS.checked(options)
+
+        def work(task: Task) -> tuple[FormulaEstimate, ...]:
+            found = []
+            for path in paths:
+                task.check()
+                found.append(self.estimate(self._model_of(path), wanted, with_limit=True))
+            return tuple(found)
+
+        self._jobs.run(work, title="Comparing quantizations", lane="fit", then=then, failed=failed)
 
     def grid(
         self,
@@ -256,6 +277,12 @@ class Formulas:
         if self._fit_job is not None:
             self._fit_job.cancel()
         self._fit_job = self._jobs.run(work, title="Looking for what fits", lane="fit", then=then, failed=failed)
+
+
+def best_of(estimates: Sequence[FormulaEstimate]) -> int | None:
+    """Which of a model's quantizations is best here: the one with the most bits that fits with its margin; None if none."""
+    fitting = [at for at, each in enumerate(estimates) if each.verdict.fits is Fits.YES]
+    return max(fitting, key=lambda at: estimates[at].card.weights_bytes, default=None)
 
 
 def differences(formula: Ledger, dry_run: Ledger) -> dict[Part, int]:

@@ -46,6 +46,14 @@ class OnHub:
     weights: SafetensorsModel | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Quant:
+    """One model of a repository, and the header file that was made of it."""
+
+    model: RemoteModel
+    path: Path
+
+
 class HubDesk:
     """Asks the hub in jobs. A newer question takes the place of the one that is still going on.
 
@@ -76,6 +84,24 @@ class HubDesk:
     def files(self, text: str, then: Callable[[Repository], None], failed: Callable[[Trouble], None]) -> int:
         """The models of a repository; returns the job's id as `find` does."""
         return self._ask(lambda hub, task: _repository(hub, hub_address(text, hub.endpoint), task)[0], then, failed)
+
+    def every(self, text: str, then: Callable[[tuple[Quant, ...]], None], failed: Callable[[Trouble], None]) -> int:
+        """The header files of all models of a repository, smallest first; returns the job's id as `find` does."""
+
+        def fetch(hub: Hub, task: Task) -> tuple[Quant, ...]:
+            repository, _files = _repository(hub, hub_address(text, hub.endpoint), task)
+            models = [each for each in repository.models if each.kind is ModelKind.MODEL]
+            if not models:
+                raise KnownError(
+                    "The repository holds no GGUF models", value=text, next_step="choose another repository"
+                )
+            found = []
+            for at, each in enumerate(models):
+                task.progress(at / len(models), f"Reading the header of {each.quant or each.address.file}")
+                found.append(Quant(each, fetch_headers(hub, each.address, self._cache, stop=task.stop)))
+            return tuple(found)
+
+        return self._ask(fetch, then, failed)
 
     def describe(
         self, shape: Mapping[str, Value], then: Callable[[Path], None], failed: Callable[[Trouble], None]

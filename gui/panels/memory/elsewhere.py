@@ -29,6 +29,7 @@ class ElsewhereFold(Section):
     """
 
     find_wanted = Signal(str)
+    best_wanted = Signal()
     model_wanted = Signal(object)
     shape_wanted = Signal(dict)
     cancel_wanted = Signal()
@@ -49,6 +50,7 @@ class ElsewhereFold(Section):
         if self._made is None:
             self._made = _Body(self._theme)
             self._made.find_wanted.connect(self.find_wanted)
+            self._made.best_wanted.connect(self.best_wanted)
             self._made.model_wanted.connect(self.model_wanted)
             self._made.shape_wanted.connect(self.shape_wanted)
             self._made.cancel_wanted.connect(self.cancel_wanted)
@@ -69,6 +71,7 @@ class _Body(QWidget):
     """The contents of the fold; the signals are the fold's."""
 
     find_wanted = Signal(str)
+    best_wanted = Signal()
     model_wanted = Signal(object)
     shape_wanted = Signal(dict)
     cancel_wanted = Signal()
@@ -89,6 +92,13 @@ class _Body(QWidget):
         self.models = CalmComboBox(self)
         self.models.setAccessibleName(self.tr("Models of the repository"))
         self.models.activated.connect(lambda at: self.model_wanted.emit(self._state.models[at]))
+        self.best_button = QPushButton(self.tr("Find the best for this computer"))
+        self.best_button.setAccessibleName(self.tr("Find the best quantization for this computer"))
+        self.best_button.setToolTip(self.tr("Reads every header, and takes the one with the most bits that fits"))
+        self.best_button.clicked.connect(self.best_wanted)
+        self.best = QLabel()
+        set_kind(self.best, "caption")
+        self.best.setWordWrap(True)
         self.busy = Busy(theme)
         self.busy.cancelled.connect(self.cancel_wanted)
         self.trouble = QLabel()
@@ -119,7 +129,10 @@ class _Body(QWidget):
         self.trouble.setVisible(state.trouble is not None)
         self.found.setText(words.weights_text(state.weights) if state.weights is not None else "")
         self.found.setVisible(state.weights is not None)
-        for each in (self.find_button, self.plan, self.models):
+        self.best_button.setVisible(len(state.models) > 1)
+        self.best.setText(words.best_text(state.best) if state.best is not None else "")
+        self.best.setVisible(state.best is not None)
+        for each in (self.find_button, self.plan, self.models, self.best_button):
             each.setEnabled(not state.is_busy)
 
     def _find(self) -> None:
@@ -141,6 +154,15 @@ class _Body(QWidget):
         column.setContentsMargins(0, Theme.SPACE[0], 0, Theme.SPACE[1])
         column.setSpacing(Theme.SPACE[1])
         column.addLayout(row)
-        for each in (self.models, self.busy, self.trouble, self.found, or_shape, self.form):
+        for each in (
+            self.models,
+            self.best_button,
+            self.best,
+            self.busy,
+            self.trouble,
+            self.found,
+            or_shape,
+            self.form,
+        ):
             column.addWidget(each)
         column.addLayout(buttons)

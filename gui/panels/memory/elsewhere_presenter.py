@@ -16,7 +16,17 @@ from engine.gguf.card import ModelKind
 from engine.models.remote import RemoteModel
 from engine.models.safetensors import SafetensorsModel
 from engine.workbench import Workbench
-from engine.workbench.hub_desk import OnHub
+from engine.workbench.by_formula import FormulaEstimate, best_of
+from engine.workbench.hub_desk import OnHub, Quant
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best of a repository's quantizations here. `model` is None where none of the `n_tried` fits at `n_ctx` tokens."""
+
+    model: RemoteModel | None
+    n_tried: int
+    n_ctx: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +38,7 @@ class Elsewhere:
         trouble: why the last question had no answer.
         models: what the repository holds, to choose from.
         weights: of a repository without GGUF files, what its Safetensors files hold.
+        best: the quantization that is best for this computer, and how many were looked at; None before that was asked.
     """
 
     is_busy: bool = False
@@ -36,6 +47,7 @@ class Elsewhere:
     trouble: Trouble | None = None
     models: tuple[RemoteModel, ...] = ()
     weights: SafetensorsModel | None = None
+    best: Best | None = None
 
 
 class ElsewherePresenter:
@@ -61,13 +73,36 @@ class ElsewherePresenter:
     def find(self, text: str) -> None:
         """Ask the hub for an address or a pasted link."""
         if text.strip():
-            self._begin(models=(), weights=None)
+            self._begin(models=(), weights=None, best=None)
             self._job_id = self._workbench.hub.find(text, self._found, self._failed)
 
     def choose_model(self, model: RemoteModel) -> None:
         """One of the repository's models."""
         self._begin()
         self._job_id = self._workbench.hub.find(str(model.address), self._found, self._failed)
+
+    def find_best(self, options: Mapping[str, Value]) -> None:
+        """Which of the repository's models is best for this computer with these load options; it is then chosen."""
+        if not self.state.models:
+            return
+        self._begin(best=None)
+        repository = replace(self.state.models[0].address, file="", quant="")
+
+        def compared(quants: tuple[Quant, ...], estimates: tuple[FormulaEstimate, ...]) -> None:
+            at = best_of(estimates)
+            best = Best(None if at is None else quants[at].model, len(quants), estimates[0].ledger.n_ctx)
+            self._job_id = None
+            self._set(is_busy=False, best=best)
+            if at is not None:
+                self._choose(quants[at].path)
+
+        def fetched(quants: tuple[Quant, ...]) -> None:
+            paths = [each.path for each in quants]
+            self._workbench.formulas.compare(
+                paths, options, lambda estimates: compared(quants, estimates), self._failed
+            )
+
+        self._job_id = self._workbench.hub.every(str(repository), fetched, self._failed)
 
     def describe(self, shape: Mapping[str, Value]) -> None:
         """A model that is only these numbers."""

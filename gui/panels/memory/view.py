@@ -185,6 +185,7 @@ class MemoryView(QWidget):
         inputs.cancel_wanted.connect(presenter.cancel_load)
         inputs.elsewhere.find_wanted.connect(self.elsewhere.find)
         inputs.elsewhere.model_wanted.connect(self.elsewhere.choose_model)
+        inputs.elsewhere.best_wanted.connect(lambda: self.elsewhere.find_best(presenter.options))
         inputs.elsewhere.shape_wanted.connect(self.elsewhere.describe)
         inputs.elsewhere.cancel_wanted.connect(self.elsewhere.cancel)
         inputs.mode_chosen.connect(self.show_mode)

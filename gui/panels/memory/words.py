@@ -22,6 +22,7 @@ from engine.wire.messages import DeviceInfo, DeviceKind
 from engine.workbench.by_formula import Grid, GridCell
 from engine.workbench.workbench import parse_changes
 from gui.panels.memory.advice import Advice, AdviceKind
+from gui.panels.memory.elsewhere_presenter import Best
 from gui.panels.memory.values import KV_TYPE, Answer
 from gui.theme import PlotRole
 from gui.widgets.heat_table import HeatCell
@@ -344,6 +345,15 @@ def _grid_cell(cell: GridCell | None, name: str, context: str) -> HeatCell:
     size = bytes_text(cell.total_bytes)
     spoken = f"{place}: {size}. {verdict_word(cell.fits)}"
     return HeatCell(f"{FITS_SIGNS[cell.fits]} {size}".strip(), FITS_ROLES[cell.fits], spoken)
+
+
+def best_text(best: Best) -> str:
+    """Which of a repository's quantizations is best here."""
+    values = {"n": best.n_tried, "context": count_text(best.n_ctx)}
+    if best.model is None:
+        return _tr("None of the {n} fits with {context} tokens of context and its margin.").format(**values)
+    name = best.model.quant or best.model.address.file
+    return _tr("{name} has the most bits of the {n} that fits with {context} tokens.").format(name=name, **values)
 
 
 def changes_text(before: Mapping[str, Value], after: Mapping[str, Value]) -> str:

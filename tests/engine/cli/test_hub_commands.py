@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.fake_hub import FakeHub, fake_hub
+from tests.support.made_models import random_llama
 
 ROOT = Path(__file__).parents[3]
 REPO, NAME = "owner/SmolLM2-GGUF", "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -71,6 +72,22 @@ def test_a_repository_names_its_models_and_one_of_them_by_quantization(
     assert several.returncode == 2
     assert "Q8_0, Q4_1" in several.stderr
     assert "choose one of Q4_1, Q8_0" in run(tmp_path, "size", f"hf:{REPO}:Q2_K").stderr
+
+
+def test_the_best_quantization_is_the_largest_that_fits(hub: FakeHub, tmp_path: Path, smollm2: Path) -> None:
+    small, large = (random_llama(tmp_path / f"{n}.gguf", smollm2, n_embd=n) for n in (256, 512))
+    hub.files[REPO] = {"llama.Q4_1.gguf": small, "llama.F16.gguf": large, "mmproj-F16.gguf": b"x" * 50}
+    found = answer(tmp_path, "size", f"hf:{REPO}", "--best")["quants"]
+    assert [(each["quant"], each["fits"], each["is_best"]) for each in found] == [
+        ("Q4_1", "yes", False),
+        ("F16", "yes", True),
+    ]
+    assert found[0]["size"] < found[1]["size"]
+    assert found[0]["max_n_ctx"] > found[1]["max_n_ctx"] > 8192
+    none = run(tmp_path, "size", f"hf:{REPO}", "--best", "--n-ctx", "16777216", "--n-seq-max", "1", "--type-k", "f32")
+    assert none.returncode == 1
+    assert "none fits" in none.stdout
+    assert run(tmp_path, "size", str(smollm2), "--best").returncode == 2
 
 
 def test_a_projector_beside_a_model_is_no_other_model(hub: FakeHub, tmp_path: Path, smollm2: Path) -> None:

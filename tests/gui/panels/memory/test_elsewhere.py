@@ -14,6 +14,7 @@ from engine.models.header_files import is_header_file
 from gui.icons import Icons
 from gui.theme import Theme
 from tests.support.fake_hub import FakeHub, fake_hub
+from tests.support.made_models import random_llama
 from tests.support.pages import OpenPage, open_page, unnamed_controls
 
 WAIT_MS = 60_000
@@ -74,6 +75,22 @@ def test_a_repository_with_several_models_offers_them(page: OpenPage, hub: FakeH
     shown = page.view.presenter
     qtbot.waitUntil(lambda: shown.page.path is not None and is_header_file(shown.page.path), timeout=WAIT_MS)
     assert body.models.count() == 2
+
+
+def test_the_best_of_a_repository_is_found_and_chosen(
+    page: OpenPage, hub: FakeHub, smollm2: Path, tmp_path: Path, qtbot
+) -> None:
+    small, large = (random_llama(tmp_path / f"{n}.gguf", smollm2, n_embd=n) for n in (32, 64))
+    hub.files[REPO] = {"llama.Q4_1.gguf": small, "llama.F16.gguf": large}
+    body = page.view.inputs.elsewhere.contents()
+    find(page, REPO)
+    qtbot.waitUntil(lambda: body.best_button.isVisibleTo(page.view), timeout=WAIT_MS)
+    body.best_button.click()
+    qtbot.waitUntil(lambda: body.best.isVisibleTo(page.view), timeout=WAIT_MS)
+    assert body.best.text().startswith("F16 has the most bits of the 2")
+    shown = page.view.presenter
+    qtbot.waitUntil(lambda: shown.page.card is not None and shown.page.card.n_embd == 64, timeout=WAIT_MS)
+    assert unnamed_controls(page.view) == []
 
 
 def test_an_error_stands_at_the_control_and_goes_with_the_next_question(
