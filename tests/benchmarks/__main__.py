@@ -1,6 +1,6 @@
 """`make bench`: every promise about speed and memory, measured against a peer in the same call.
 
-`python -m tests.benchmarks [decode|window|header|formula|transcript|tokens|lab|speculation …]` runs a part. Ends with 1 when a promise is not kept.
+`python -m tests.benchmarks [decode|window|header|formula|transcript|tokens|lab|speculation|memory …]` runs a part. Ends with 1 when a promise is not kept.
 Measure on an idle machine: with every core taken, a busy neighbour costs the engine many times its speed.
 """
 
@@ -13,7 +13,7 @@ import psutil
 from tests.benchmarks.report import Row, show
 from tests.support import model_files
 
-PARTS = ("header", "formula", "transcript", "tokens", "start", "decode", "window", "lab", "speculation")
+PARTS = ("header", "formula", "transcript", "tokens", "start", "decode", "window", "lab", "speculation", "memory")
 
 
 def main() -> int:
@@ -54,6 +54,10 @@ def main() -> int:
         from tests.benchmarks.bench_speculation import all_rows
 
         kept &= show(all_rows((model_files.smollm2, model_files.gemma3)))
+    if "memory" in wanted:
+        from tests.benchmarks.bench_memory import memory_rows
+
+        kept &= show(memory_rows((model_files.smollm2, model_files.gemma3)))
     print("all promises kept" if kept else "a promise was not kept")
     return 0 if kept else 1
 
