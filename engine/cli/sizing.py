@@ -14,7 +14,8 @@ from engine.cli.repositories import safetensors_document, safetensors_lines
 from engine.cli.session import Session, add_fields, given_fields, given_load_options, load_options
 from engine.cli.training import add_training, bytes_of, refuse_without_train, size_of_training
 from engine.gguf.card import ModelKind
-from engine.memory.fit import Fits
+from engine.hardware.ram import lockable_bytes
+from engine.memory.fit import Fits, locked_beyond
 from engine.memory.fitting import Proposal
 from engine.memory.ledger import DeviceLedger, Ledger, Part
 from engine.models.address import is_hub_address
@@ -150,7 +151,10 @@ def size(session: Session) -> int:
     beside = by_formula.ledger if estimate is not None and by_formula is not None else None
     speed = what_if.speed_lines(answers[0].speed) if answers else []
     changed = [f"{'made to fit with' if at == 0 else 'or'}: {_flags(each)}" for at, each in enumerate(ways)]
-    session.put(document, [*_size_lines(found, measured, beside), *changed, *speed])
+    beyond = locked_beyond(ledger, options, lockable_bytes())
+    locked = [] if beyond is None else [f"{_mib(beyond)} cannot be locked: this user may lock less (ulimit -l)"]
+    document["unlocked"] = beyond or 0
+    session.put(document, [*_size_lines(found, measured, beside), *locked, *changed, *speed])
     return 1 if found.verdict.fits is Fits.NO else 0
 
 

@@ -86,3 +86,13 @@ def _groups(cgroup: Path, membership: Path) -> Iterator[tuple[Path, _Files]]:
 def _reclaimable(folder: Path, files: _Files) -> int:
     parts = pairs_of(folder / "memory.stat", " ")
     return sum(int(parts.get(name, "0")) for name in files.reclaimable)
+
+
+def lockable_bytes() -> int | None:
+    """How much memory this user may lock (`ulimit -l`); None where there is no limit or none is known."""
+    try:
+        import resource
+    except ImportError:  # Windows grows the working set instead
+        return None
+    soft, _hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    return None if soft == resource.RLIM_INFINITY else soft

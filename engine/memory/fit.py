@@ -103,6 +103,20 @@ def largest_n_ctx(shorter: Ledger, longer: Ledger, *, freed_bytes: int = 0, marg
     return max(0, int(best) // N_CTX_STEP * N_CTX_STEP)
 
 
+def locked_beyond(ledger: Ledger, options: Mapping[str, Value], lockable: int | None) -> int | None:
+    """Bytes of weights in RAM that `mlock` cannot lock because this user may lock no more; None where all can be.
+
+    The engine then loads all the same and leaves them unlocked. Source: llama-mmap.cpp (`llama_mlock`).
+
+    Args:
+        lockable: what may be locked, None without a limit.
+    """
+    if not options.get("mlock") or lockable is None:
+        return None
+    beyond = (ledger.devices[0].size_of(Part.WEIGHTS) or 0) - lockable
+    return beyond if beyond > 0 else None
+
+
 def usable_bytes(device: DeviceLedger, freed_bytes: int = 0, margin: float = TIGHT_SHARE) -> int | None:
     """What a model may take of a memory: what is free less the share of the whole that is to stay so; None if unknown."""
     if device.free_bytes is None:

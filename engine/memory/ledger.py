@@ -166,7 +166,8 @@ def _entries(buffers: list[BufferUse], kv_text: str, copied_bytes: int) -> list[
     weights = sum(each.model_bytes for each in buffers)
     if any(each.buffer.endswith("_Mapped") for each in buffers):
         weights -= copied_bytes
-    cache = sum(each.context_bytes for each in buffers)
+    states = sum(each.recurrent_bytes for each in buffers)
+    cache = sum(each.context_bytes for each in buffers) - states
     compute = sum(each.compute_bytes for each in buffers)
     found: list[Entry] = []
     if weights:
@@ -174,6 +175,8 @@ def _entries(buffers: list[BufferUse], kv_text: str, copied_bytes: int) -> list[
         found.append(Entry(Part.WEIGHTS, weights, f"tensor by tensor, in {names}"))
     if cache:
         found.append(Entry(Part.KV, cache, kv_text or "keys and values of every token"))
+    if states:
+        found.append(Entry(Part.RECURRENT, states, "one state a layer and sequence, whatever the context"))
     if compute:
         found.append(Entry(Part.COMPUTE, compute, "the largest graph, results of one micro-batch"))
     return found

@@ -56,6 +56,7 @@ class BufferUse(msgspec.Struct, frozen=True):
     """What one buffer type of llama.cpp holds (`llama_get_memory_breakdown`). Sizes in bytes.
 
     `device` is the name of the device that owns the buffer type; `is_host` says that the bytes are in RAM.
+    `recurrent_bytes` of the context bytes are recurrent state.
     """
 
     buffer: str
@@ -64,6 +65,7 @@ class BufferUse(msgspec.Struct, frozen=True):
     model_bytes: int
     context_bytes: int
     compute_bytes: int
+    recurrent_bytes: int = 0
 
 
 class DraftUse(msgspec.Struct, frozen=True):
@@ -82,7 +84,6 @@ class MemoryUse(msgspec.Struct, frozen=True):
         buffers: llama.cpp's own breakdown. Read with `load_mode` none it has no mapped part.
         output_bytes: the logits buffer, which the breakdown leaves out.
         mapped_bytes: how much of the file stays mapped beside the copies, 0 without mmap.
-        recurrent_bytes: the part of the context bytes that is recurrent state; None where unknown.
         base_rss_bytes: the process before the model was opened.
         vocab_bytes: the growth of the process by the tokenizer and the model's tables; None where not measured.
         rss_bytes: the process's resident memory when this was read; None in a dry run.
@@ -100,7 +101,6 @@ class MemoryUse(msgspec.Struct, frozen=True):
     rss_bytes: int | None
     n_ctx: int
     took_s: float
-    recurrent_bytes: int | None = None
     draft: DraftUse | None = None
 
 

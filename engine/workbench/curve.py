@@ -16,7 +16,7 @@ from engine.base.errors import Trouble
 from engine.memory.fit import TIGHT_SHARE, largest_n_ctx
 from engine.memory.ledger import DeviceLedger, Entry, Ledger, Part
 
-GROWING = (Part.KV, Part.RECURRENT, Part.COMPUTE, Part.DRAFT)
+GROWING = (Part.KV, Part.COMPUTE, Part.DRAFT)
 """The parts that a longer context changes; the others are what they were."""
 
 

@@ -220,7 +220,7 @@ def needed_bytes(session: Session, params: Any, size: Size) -> int:
     """
     facts, memory = session.facts, session.memory
     context_bytes = sum(each.context_bytes for each in memory.buffers)
-    recurrent = memory.recurrent_bytes or (context_bytes if facts.is_recurrent else 0)
+    recurrent = sum(each.recurrent_bytes for each in memory.buffers)
     if facts.n_swa:
         width = 4 if _F32 in (params.type_k, params.type_v) else 2
         cell_bytes = float(facts.n_layer * facts.n_head_kv * _head_width(session, facts) * width)

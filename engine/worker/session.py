@@ -31,6 +31,7 @@ from engine.worker.fingerprint import fingerprint
 from engine.worker.mapped import mapped_extra, placed_tensors
 from engine.worker.refusals import context_trouble, load_trouble
 from engine.worker.samplers import SamplerChain
+from engine.worker.states import with_states
 
 DECODE_OK, DECODE_NO_ROOM, DECODE_ABORTED = 0, 1, 2
 
@@ -397,15 +398,21 @@ def open_session(
         llama.llama_free(context)
         llama.llama_model_free(model)
         raise LoadCancelled
-    buffers = read_breakdown(context, ggml, log.lines)
+    placed = placed_tensors(model, ggml)
+    buffers = with_states(
+        read_breakdown(context, ggml, log.lines),
+        placed,
+        path,
+        options,
+        is_recurrent=bool(llama.llama_model_is_recurrent(model)),
+        is_hybrid=bool(llama.llama_model_is_hybrid(model)),
+    )
     n_outputs_max = n_outputs(options)
     memory = MemoryUse(
         is_dry=is_dry,
         buffers=buffers,
         output_bytes=4 * vocab.n_vocab * n_outputs_max,
-        mapped_bytes=mapped_extra(
-            buffers, placed_tensors(model, ggml), card, path, bool(options["mmap"]), is_dry=is_dry
-        ),
+        mapped_bytes=mapped_extra(buffers, placed, card, path, bool(options["mmap"]), is_dry=is_dry),
         base_rss_bytes=base_rss_bytes,
         vocab_bytes=vocab_bytes,
         rss_bytes=None if is_dry else psutil.Process().memory_info().rss,

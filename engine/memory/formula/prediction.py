@@ -79,7 +79,7 @@ class Formula:
         _refuse_other_buffers(overrides, machine)
         weights = self._table(overrides).placed(placement, machine, repacks=bool(options["use_extra_bufts"]))
         offloads = bool(options["offload_kqv"])
-        caches, recurrent = _caches(architecture, context, placement, offloads=offloads)
+        caches, states = _caches(architecture, context, placement, offloads=offloads)
         compute = compute_of(architecture, context)
         has_host_layers = CPU in placement.layers or weights.host_layer_bytes > 0
         graphs = _graphs(compute, placement, offloads=offloads, has_host_layers=has_host_layers)
@@ -96,8 +96,9 @@ class Formula:
                 device=CPU if name == CPU_REPACK else name,
                 is_host=name == CPU,
                 model_bytes=weights.by_buffer.get(name, 0),
-                context_bytes=caches.get(name, 0),
+                context_bytes=caches.get(name, 0) + states.get(name, 0),
                 compute_bytes=graphs.get(name, 0),
+                recurrent_bytes=states.get(name, 0),
             )
             for name in sorted({CPU, *weights.by_buffer, *caches, *graphs})
         )
@@ -111,7 +112,6 @@ class Formula:
             rss_bytes=None,
             n_ctx=context.n_ctx,
             took_s=0.0,
-            recurrent_bytes=recurrent or None,
         )
         return Predicted(use, compute.is_exact and not machine.devices and not overrides)
 
@@ -133,14 +133,16 @@ def _refuse_other_buffers(overrides: Overrides, machine: Machine) -> None:
 
 def _caches(
     architecture: Architecture, context: Context, placement: Placement, *, offloads: bool
-) -> tuple[dict[str, int], int]:
-    """Bytes of keys, values and states on each device, and how many of all of them are states."""
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Bytes of keys and values on each device, and of states."""
     found: dict[str, int] = defaultdict(int)
+    states: dict[str, int] = defaultdict(int)
     state = layer_state_bytes(architecture.state, context.n_seq_max)
     for layer in range(architecture.n_layer_all):
         device = placement.layers[layer] if offloads else CPU
-        found[device] += layer_cache_bytes(architecture, context, layer) + state * architecture.is_recurrent[layer]
-    return found, state * sum(architecture.is_recurrent)
+        found[device] += layer_cache_bytes(architecture, context, layer)
+        states[device] += state * architecture.is_recurrent[layer]
+    return found, states
 
 
 def _graphs(compute: ComputeParts, placement: Placement, *, offloads: bool, has_host_layers: bool) -> dict[str, int]:

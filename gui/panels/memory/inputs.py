@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from engine.base.fields import Value
+from engine.hardware.ram import lockable_bytes
 from engine.models.header_files import is_header_file
 from engine.wire.load_options import LOAD_OPTIONS
 from gui.forms import Form
@@ -116,6 +117,7 @@ class InputsColumn(QFrame):
         self.more.set_files("model_draft", others)
         self.more.set_values(options)
         self.more.set_note("model_draft", *words.draft_note(options))
+        self.more.set_note("mlock", *words.lock_note(options, page.answer, lockable_bytes()))
         shown = {"n_ctx", KV_TYPE.key} | ({"n_gpu_layers"} if page.has_gpu else set())
         self.form.set_visible_keys(shown)
         self.no_gpu.setVisible(page.has_gpu is False)

@@ -12,7 +12,7 @@ from PySide6.QtCore import QCoreApplication
 from engine.base.errors import Remedy
 from engine.base.fields import Value
 from engine.gguf.card import Card, size_label
-from engine.memory.fit import Fits, Verdict
+from engine.memory.fit import Fits, Verdict, locked_beyond
 from engine.memory.ledger import RAM, DeviceLedger, Ledger, Part
 from engine.models.remote import RemoteModel
 from engine.models.safetensors import SafetensorsModel
@@ -35,7 +35,7 @@ LAST_LOADS = 3
 PART_COLORS = {
     Part.WEIGHTS: PlotRole.WEIGHTS,
     Part.KV: PlotRole.KV_CACHE,
-    Part.RECURRENT: PlotRole.KV_CACHE,
+    Part.RECURRENT: PlotRole.OTHER,
     Part.COMPUTE: PlotRole.COMPUTE,
     Part.OUTPUT: PlotRole.OUTPUT,
     Part.DRAFT: PlotRole.OTHER,
@@ -295,6 +295,15 @@ def draft_note(options: Mapping[str, Value]) -> tuple[str, str]:
     if options.get("model_draft") and options.get("n_outputs_max") == 1:
         return _tr("cannot be used with one output a call"), "warning"
     return "", ""
+
+
+def lock_note(options: Mapping[str, Value], answer: Answer | None, lockable: int | None) -> tuple[str, str]:
+    """The remark under “Lock in memory”, and its kind: more than this user may lock stays unlocked."""
+    beyond = None if answer is None else locked_beyond(answer.ledger, options, lockable)
+    if beyond is None:
+        return "", ""
+    text = _tr("only {size} may be locked here; raise the limit (ulimit -l) or the rest stays unlocked")
+    return text.format(size=bytes_text(lockable)), "warning"
 
 
 def advice_text(advice: Advice) -> tuple[str, str]:

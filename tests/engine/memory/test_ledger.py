@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.base.errors import KnownError
-from engine.memory.fit import Fits, judge, largest_n_ctx
+from engine.memory.fit import Fits, judge, largest_n_ctx, locked_beyond
 from engine.memory.ledger import DeviceLedger, Entry, Ledger, Part, ledger_of
 from engine.runtime.dry_run import plan_load
 from engine.wire.load_options import LOAD_OPTIONS
@@ -154,6 +154,22 @@ def replace_use(use: MemoryUse, **changes: object) -> MemoryUse:
 def ledger(needed: int, free: int | None, n_ctx: int = 4096, cache: int = 0) -> Ledger:
     entries = (Entry(Part.WEIGHTS, needed - cache, ""), Entry(Part.KV, cache, ""))
     return Ledger(True, n_ctx, (DeviceLedger("RAM", DeviceKind.CPU, 100 * GIB, free, entries),))
+
+
+@pytest.mark.parametrize(
+    ("locks", "lockable", "beyond"),
+    [(True, 8 << 20, 10 * GIB - (8 << 20)), (True, None, None), (False, 0, None), (True, 10 * GIB, None)],
+)
+def test_what_a_user_may_not_lock_is_counted(locks: bool, lockable: int | None, beyond: int | None) -> None:
+    options = {**LOAD_OPTIONS.defaults(), "mlock": locks}
+    assert locked_beyond(ledger(12 * GIB, 50 * GIB, cache=2 * GIB), options, lockable) == beyond
+
+
+def test_states_are_a_part_of_their_own_beside_the_cache() -> None:
+    buffer = BufferUse("CPU", "CPU", True, 100, 60, 20, recurrent_bytes=45)
+    use = replace_use(SPLIT, buffers=(buffer,))
+    (ram,) = ledger_of(use, (CPU,), ram_total_bytes=GIB, ram_free_bytes=GIB).devices
+    assert (ram.size_of(Part.KV), ram.size_of(Part.RECURRENT)) == (15, 45)
 
 
 @pytest.mark.parametrize(

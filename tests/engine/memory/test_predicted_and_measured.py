@@ -10,6 +10,7 @@ from engine.memory.ledger import Part
 from engine.wire.load_options import LOAD_OPTIONS
 from tests.support.answers import ask
 from tests.support.benches import open_bench
+from tests.support.made_models import random_mamba
 
 N_UBATCH = int(str(LOAD_OPTIONS.defaults()["n_ubatch"]))
 SETTINGS = [
@@ -42,3 +43,16 @@ def test_predicted_and_measured_agree_to_the_byte_and_the_process_stays_below(
         answer = ask(driver, "word " * (n_tokens - 40), max_tokens=40, ignore_eos=True)
         assert n_tokens - 5 <= answer.stats.n_prompt + answer.stats.n_completion <= n_tokens + 5
         assert driver.worker().memory_info().rss <= predicted.sum_bytes * 1.05
+
+
+def test_a_recurrent_model_has_a_state_and_no_cache_before_and_after_the_load(tmp_path: Path, smollm2: Path) -> None:
+    path = random_mamba(tmp_path / "mamba.gguf", smollm2)
+    with open_bench(tmp_path / "bench", start=False) as driver:
+        driver.load(path, planned=True, n_ctx=512)
+        driver.until(lambda: driver.workbench.measured is not None)
+        predicted, measured = driver.workbench.predicted, driver.workbench.measured
+        assert predicted is not None
+        assert measured is not None
+        assert predicted.size_of(Part.KV) is measured.size_of(Part.KV) is None
+        assert predicted.size_of(Part.RECURRENT) == measured.size_of(Part.RECURRENT)
+        assert predicted.size_of(Part.RECURRENT)

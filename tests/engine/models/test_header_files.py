@@ -31,7 +31,7 @@ def kept(cache: Path, model: Path) -> Path:
 def figures(planned: Planned) -> object:
     """All that a plan says of the model and its memory, without what the process itself takes."""
     memory, facts = planned.memory, planned.facts
-    sizes = (memory.buffers, memory.output_bytes, memory.mapped_bytes, memory.n_ctx, memory.recurrent_bytes)
+    sizes = (memory.buffers, memory.output_bytes, memory.mapped_bytes, memory.n_ctx)
     return sizes, (
         facts.size_bytes,
         facts.n_params,
