@@ -24,6 +24,7 @@ class Part(enum.Enum):
     COMPUTE = "compute"
     OUTPUT = "output"
     DRAFT = "draft"
+    BESIDE = "beside"
     OVERHEAD = "overhead"
     MAPPED = "mapped"
 

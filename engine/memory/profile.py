@@ -110,7 +110,7 @@ def need_of(ledger: Ledger) -> Need:
         n_ctx=ledger.n_ctx,
         kv_bytes=all_of(Part.KV, Part.RECURRENT),
         compute_bytes=max(computes),
-        host_bytes=all_of(Part.OUTPUT, Part.OVERHEAD, Part.DRAFT),
+        host_bytes=all_of(Part.OUTPUT, Part.OVERHEAD, Part.DRAFT, Part.BESIDE),
     )
 
 

@@ -33,6 +33,7 @@ def part_text(part: Part) -> str:
         Part.COMPUTE: _tr("Compute"),
         Part.OUTPUT: _tr("Output"),
         Part.DRAFT: _tr("Draft model"),
+        Part.BESIDE: _tr("Adapters"),
         Part.OVERHEAD: _tr("Process"),
         Part.MAPPED: _tr("Mapped file"),
     }[part]

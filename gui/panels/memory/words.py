@@ -39,6 +39,7 @@ PART_COLORS = {
     Part.COMPUTE: PlotRole.COMPUTE,
     Part.OUTPUT: PlotRole.OUTPUT,
     Part.DRAFT: PlotRole.OTHER,
+    Part.BESIDE: PlotRole.OTHER,
     Part.OVERHEAD: PlotRole.OVERHEAD,
     Part.MAPPED: PlotRole.OTHER,
 }
@@ -60,6 +61,7 @@ def part_text(part: Part) -> str:
         Part.COMPUTE: _tr("Compute"),
         Part.OUTPUT: _tr("Output"),
         Part.DRAFT: _tr("Draft model"),
+        Part.BESIDE: _tr("Adapters"),
         Part.OVERHEAD: _tr("Process, tokenizer"),
         Part.MAPPED: _tr("File pages"),
     }[part]

@@ -19,13 +19,24 @@ PLOT_COLOURS: dict[Part, int] = {
     Part.OUTPUT: 2,
     Part.COMPUTE: 3,
     Part.DRAFT: 4,
+    Part.BESIDE: 4,
     Part.RECURRENT: 4,
     Part.MAPPED: 4,
     Part.OVERHEAD: 5,
 }
 """The plot colour of each part: an index into the theme's palette, the same on every page."""
 
-_ORDER = (Part.WEIGHTS, Part.KV, Part.RECURRENT, Part.COMPUTE, Part.OUTPUT, Part.DRAFT, Part.MAPPED, Part.OVERHEAD)
+_ORDER = (
+    Part.WEIGHTS,
+    Part.KV,
+    Part.RECURRENT,
+    Part.COMPUTE,
+    Part.OUTPUT,
+    Part.DRAFT,
+    Part.BESIDE,
+    Part.MAPPED,
+    Part.OVERHEAD,
+)
 
 
 @dataclass(frozen=True, slots=True)
