@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import ipaddress
 import os
+import signal
 import socket
 import subprocess
 
@@ -48,8 +49,11 @@ def rpc_server(session: Session) -> int:
             "and processor. Use it only in a network that you trust."
         )
     threads = given.threads or os.cpu_count() or 1
+    for each in (signal.SIGINT, signal.SIGTERM):  # a shell has the first ignored in what it starts in the background
+        signal.signal(each, signal.default_int_handler)
     server = subprocess.Popen(
-        (*program(), "--rpc-server", f"{number}:{port}", str(threads), str(cache) if given.cache else "")
+        (*program(), "--rpc-server", f"{number}:{port}", str(threads), str(cache) if given.cache else ""),
+        stdin=subprocess.PIPE,  # its end, however this process ends, is the end of the server
     )
     try:
         server.wait()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -192,9 +194,14 @@ def test_the_engine_starts_without_a_server_that_is_none(smollm2: Path) -> None:
     assert [address in each.value for each in hello.troubles] == [True]
 
 
-def test_ctrl_c_ends_a_server_and_its_port_is_free_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 0), (signal.SIGKILL, -signal.SIGKILL)])
+def test_however_the_command_ends_its_port_is_free_again(tmp_path: Path, sent: signal.Signals, code: int) -> None:
     with rpc_servers(tmp_path, 1) as (server,):
-        server.process.send_signal(signal.SIGINT)
-        assert server.process.wait(10) == 0
+        server.process.send_signal(sent)
+        assert server.process.wait(30) == code
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            with contextlib.suppress(OSError), socket.create_server(("localhost", server.port)):
+                return
         with socket.create_server(("localhost", server.port)):
             pass
