@@ -24,7 +24,7 @@ Room = Mapping[str, int]
 
 CACHE_TYPES = ("f16", "q8_0", "q4_0")
 BACK_STEPS = 4
-"""So often a way gives way by one more step where the engine's own plan says that it does not fit."""
+"""So often a way gives way, each time by twice as much, where the engine's own plan says that it does not fit."""
 
 
 class Way(enum.Enum):
@@ -100,7 +100,9 @@ def confirmed(
         room: what changed options leave, by the engine's own plan.
     """
     changes: Options | None = proposal.changes
-    for _ in range(BACK_STEPS):
+    for step in range(BACK_STEPS + 1):
+        if step and changes is not None:
+            changes = _steps_back(changes, model, 1 << (step - 1))
         if changes is None:
             return None
         left = room({**options, **changes})
@@ -108,19 +110,18 @@ def confirmed(
             return None
         if min(left.values()) >= 0:
             return replace(proposal, changes=changes, least_left_bytes=min(left.values()))
-        changes = _one_step_back(changes, model)
     return None
 
 
-def _one_step_back(changes: Options, model: Model) -> Options | None:
-    """The next smaller demand of the same kind; None where there is none."""
+def _steps_back(changes: Options, model: Model, n: int) -> Options | None:
+    """A demand of the same kind that is so many steps smaller (a layer, or 3 % of the context); None where there is none."""
     number = {key: int(str(value)) for key, value in changes.items() if isinstance(value, int)}
     if number.get("n_ctx", 0) > 2 * N_CTX_STEP:
-        return {**changes, "n_ctx": int(number["n_ctx"] * 0.97) // N_CTX_STEP * N_CTX_STEP}
+        return {**changes, "n_ctx": int(number["n_ctx"] * 0.97**n) // N_CTX_STEP * N_CTX_STEP}
     if number.get("n_cpu_moe", model.n_layer) < model.n_layer:
-        return {**changes, "n_cpu_moe": number["n_cpu_moe"] + 1}
+        return {**changes, "n_cpu_moe": min(model.n_layer, number["n_cpu_moe"] + n)}
     if number.get("n_gpu_layers", 0) > 0:
-        return {**changes, "n_gpu_layers": number["n_gpu_layers"] - 1}
+        return {**changes, "n_gpu_layers": max(0, number["n_gpu_layers"] - n)}
     return None
 
 

@@ -17,6 +17,7 @@ from engine.base.fields import Value
 from engine.base.jobs import JobHandle, Jobs, Task
 from engine.hardware.ram import ram_now
 from engine.memory.fit import TIGHT_SHARE, Verdict, judge, largest_n_ctx
+from engine.memory.formula.placement import RPC
 from engine.memory.ledger import RAM, Ledger, ledger_of, with_sizes
 from engine.models.header_files import laid_out
 from engine.models.labels import model_label
@@ -177,23 +178,30 @@ class Planner:
         """Whether it fits, with the margin that the settings ask for."""
         return judge(ledger, options, freed_bytes=freed_bytes, margin=self._margin())
 
-    def planned(self, path: Path, options: Mapping[str, Value], task: Task) -> Planned:
-        """A plan, remembered for the same file and options. Blocks: call it in a job."""
+    def planned(self, path: Path, options: Mapping[str, Value], task: Task, *, is_fresh: bool = False) -> Planned:
+        """A plan, remembered for the same file and options, or asked for anew. Blocks: call it in a job."""
         task.check()
         servers = self._rpc_servers()
         stamps = (_stamp(path), _stamp(Path(str(options.get("model_draft", "")))), servers)
         key = (str(path), stamps, tuple(sorted((key, str(value)) for key, value in options.items())))
-        if key not in self._plans:
+        if is_fresh or key not in self._plans:
             with laid_out(path) as file:
-                found = self.ask(str(file), options, task)
+                found = self._ask(str(file), options, task)
             # The stand-in of a model that is not here is gone by now; the model is known by its header's path.
             self._plans[key] = found if file == path else replace(found, facts=replace(found.facts, path=str(path)))
             self._processes[path] = self._plans[key].memory
         return self._plans[key]
 
-    def ask(self, path: str, options: Mapping[str, Value], task: Task) -> Planned:
+    def _ask(self, path: str, options: Mapping[str, Value], task: Task) -> Planned:
         """A fresh plan of a file that is here; the devices that the engine named in it are remembered."""
         found, hello = plan_load(path, options, stop=task.stop, rpc_servers=self._rpc_servers())
+        facts = self._state().facts
+        if hello.troubles and facts is not None and any(each.startswith(RPC) for each in facts.devices):
+            raise KnownError(
+                "The engine cannot plan beside a model that is on RPC servers",
+                value=facts.name,
+                next_step="unload it first; until then the formula answers",
+            )
         self._devices = hello.devices
         return found
 

@@ -22,6 +22,7 @@ from engine.base.jobs import JobHandle, Jobs, Task
 from engine.base.paths import Paths
 from engine.hardware import open_recorder
 from engine.memory.fit import Fits
+from engine.memory.formula.placement import RPC
 from engine.memory.ledger import Ledger
 from engine.models.header_files import is_header_file, not_here
 from engine.models.labels import model_label
@@ -149,8 +150,8 @@ class Workbench:
         self.bus.subscribe(LoadFailed, self._load_failed)
 
     def _worker(self, bus: Bus) -> WorkerClient:
-        settings = self.settings
-        return WorkerClient(bus, is_patient=bool(settings["patient_threads"]), rpc_servers=settings.rpc_servers)
+        now = self.settings
+        return WorkerClient(bus, is_patient=bool(now["patient_threads"]), rpc_servers=now.rpc_servers)
 
     # ---- life ---------------------------------------------------------------------------------------------------
 
@@ -230,13 +231,12 @@ class Workbench:
         `TroubleShown` when it does not fit or cannot be loaded.
         """
         if is_header_file(path):
-            self.bus.post(TroubleShown(not_here(path)))
-            return
+            return self.bus.post(TroubleShown(not_here(path)))
         self._drop_plan()
         wanted = LOAD_OPTIONS.checked(options if options is not None else self.load_options)
         self._opening = (path, wanted)
-        if self.settings.rpc_servers and self.state.facts is not None:
-            self.supervisor.unload()  # a server serves one program at a time, so the plan would not reach it
+        if self.settings.rpc_servers or any(each.name.startswith(RPC) for each in self.state.devices):
+            self.supervisor.unload()  # a server serves one program at a time, and the worker may know other servers
         self.predicted = self.measured = None
         if anyway or not self.settings["show_memory_verdict"]:
             self.supervisor.load(str(path), wanted)
@@ -244,7 +244,7 @@ class Workbench:
         self.supervisor.begin_planning(str(path))
 
         def plan(task: Task) -> Planned:
-            return self._planner.ask(str(path), wanted, task)
+            return self._planner.planned(path, wanted, task, is_fresh=True)
 
         def then(planned: Planned) -> None:
             self._plan_job = None

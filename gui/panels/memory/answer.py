@@ -29,6 +29,7 @@ from gui.widgets.quantities import bytes_text
 from gui.widgets.stacked_bar import Legend, Segment, StackedBar
 
 SIDE_BY_SIDE = 820
+TABLE_SHARE = 0.62
 """From this width on the plot stands beside the table, in logical pixels."""
 
 
@@ -178,6 +179,7 @@ class AnswerPane(QWidget):
             self.table.deleteLater()
             self.table = fresh
         self.table.set_rows(words.ledger_rows(answer))
+        self._turn(self.width())
 
     def _make_table(self, columns: list[str]) -> LedgerTable:
         self._columns = columns
@@ -225,7 +227,12 @@ class AnswerPane(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        wide = event.size().width() >= self._theme.px(SIDE_BY_SIDE)
+        self._turn(event.size().width())
+
+    def _turn(self, width: int) -> None:
+        """Table and curve side by side where both have room: several devices make a wide table."""
+        table = self.table.sizeHint().width() if self._page.answer is not None else 0
+        wide = width >= self._theme.px(SIDE_BY_SIDE) and table <= width * TABLE_SHARE
         direction = QBoxLayout.Direction.LeftToRight if wide else QBoxLayout.Direction.TopToBottom
         if self._sides.direction() != direction:
             self._sides.setDirection(direction)

@@ -211,7 +211,10 @@ class MemoryPresenter:
 
         def failed(trouble: Trouble) -> None:
             if (path, options) == (self.page.path, self.options):
-                self._set(is_planning=False, trouble=trouble, answer=None, advice=())
+                found = self._by_formula(self.options)
+                self._set(
+                    is_planning=False, trouble=trouble, answer=None if found is None else _by_formula(found), advice=()
+                )
                 self._ask_curve()
 
         try:
@@ -294,8 +297,7 @@ class MemoryPresenter:
         found = self._by_formula(self.options)
         if found is None:
             return False
-        self._set(answer=Answer(found.ledger, None, found.verdict, found.freed_bytes, None, is_by_formula=True),
-                  trouble=None)  # fmt: skip
+        self._set(answer=_by_formula(found), trouble=None)
         self._advise()
         return True
 
@@ -444,6 +446,10 @@ class MemoryPresenter:
         if page != self.page:
             self.page = page
             self._surface.show_page(page)
+
+
+def _by_formula(found: FormulaEstimate) -> Answer:
+    return Answer(found.ledger, None, found.verdict, found.freed_bytes, None, is_by_formula=True)
 
 
 def _beside_curve(options: Mapping[str, Value]) -> tuple[tuple[str, Value], ...]:

@@ -133,7 +133,7 @@ def verdict_text(answer: Answer, devices: tuple[DeviceInfo, ...] = ()) -> str:
     if verdict.fits is Fits.TIGHT:
         text += " " + _tr("Less than {margin} % of it would stay free.").format(margin=round(verdict.margin * 100))
     elif verdict.fits is Fits.YES and verdict.margin:
-        text += " " + _tr("{margin} % are kept free.").format(margin=round(verdict.margin * 100))
+        text += " " + _tr("{margin}\N{NO-BREAK SPACE}% are kept free.").format(margin=round(verdict.margin * 100))
     return text
 
 

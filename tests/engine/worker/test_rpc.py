@@ -93,6 +93,7 @@ def test_what_is_planned_is_what_is_loaded_on_each_device_and_both_write(
     tmp_path: Path, smollm2: Path, two: tuple[RpcServer, ...], n_gpu_layers: int
 ) -> None:
     with open_bench(tmp_path, start=False) as driver:
+        driver.workbench.supervisor.ensure_worker()  # before the setting: the load must not use this one
         driver.workbench.set_setting("rpc_servers", tuple(each.address for each in two))
         driver.load(smollm2, planned=True, n_ctx=1024, n_gpu_layers=n_gpu_layers)
         driver.until(lambda: driver.workbench.measured is not None)
@@ -115,6 +116,9 @@ def test_what_is_planned_is_what_is_loaded_on_each_device_and_both_write(
         driver.load(smollm2, planned=True, n_ctx=512)
         assert driver.workbench.state.facts is not None
         assert driver.workbench.state.facts.devices == ("CPU", "RPC0", "RPC1")
+        driver.workbench.set_setting("rpc_servers", ())
+        driver.load(smollm2, planned=True, n_ctx=512)
+        assert driver.workbench.state.facts.devices == ("CPU",)
 
 
 def test_a_server_that_is_lost_in_an_answer_ends_the_engine_and_nothing_else(tmp_path: Path, smollm2: Path) -> None:
