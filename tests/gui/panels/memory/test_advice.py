@@ -116,7 +116,9 @@ def answer_of(fits: Fits, *, margin: float = 0.05, is_limited: bool = False) -> 
 
 
 def test_the_verdict_names_the_margin_and_whose_limit_counts() -> None:
-    assert verdict_text(answer_of(Fits.YES)) == "100.0 MiB of 130.0 MiB free in RAM. 5 % are kept free."
+    assert (
+        verdict_text(answer_of(Fits.YES)) == "100.0 MiB of 130.0 MiB free in RAM. 5\N{NO-BREAK SPACE}% are kept free."
+    )
     assert verdict_text(answer_of(Fits.YES, margin=0.0)) == "100.0 MiB of 130.0 MiB free in RAM."
     tight = verdict_text(answer_of(Fits.TIGHT, margin=0.25, is_limited=True))
     assert tight == (
