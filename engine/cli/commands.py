@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from engine.base.errors import KnownError
-from engine.cli import asking, looking, replaying, serving, sizing
+from engine.cli import asking, looking, measuring, replaying, serving, sizing
 from engine.cli.session import Session
 
 EXIT_BAD, EXIT_CANCELLED = 2, 130
@@ -34,7 +34,7 @@ _COMMANDS = {
     "render": _Command("the exact prompt that the model would see", asking.add_render, asking.render),
     "replay": _Command("a stored answer once more, token for token", replaying.add_replay, replaying.replay, False),
     "size": _Command("the memory that a model takes, before loading it", sizing.add_size, sizing.size, False),
-    "bench": _Command("how fast a model reads and writes here", sizing.add_bench, sizing.bench),
+    "bench": _Command("how fast a model reads and writes here", measuring.add_bench, measuring.bench),
     "hardware": _Command("devices and what they do now", looking.add_hardware, looking.hardware, False),
     "models": _Command("the models on this computer and on the hub", looking.add_models, looking.models, False, False),
     "rpc-server": _Command(

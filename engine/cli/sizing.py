@@ -1,4 +1,4 @@
-"""`size` and `bench`: what a model takes, and how fast it is here."""
+"""`size`: what a model takes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ from engine.models.header_files import is_header_file, laid_out, not_here, sourc
 from engine.models.safetensors import SafetensorsModel
 from engine.models.shapes import SHAPE
 from engine.wire.load_options import LOAD_OPTIONS
-from engine.wire.messages import Bench, Benched, BenchPoint, BenchProgress
 from engine.workbench.by_formula import FormulaEstimate, ModelFormula, best_of, differences
 from engine.workbench.events import Estimate
 from engine.workbench.hub_desk import Quant
@@ -345,75 +344,6 @@ def _estimated(session: Session, weights: SafetensorsModel) -> int:
     return 0
 
 
-def add_bench(parser: ArgumentParser) -> None:
-    """Flags of `bench`."""
-    parser.add_argument("--prefill", type=int, nargs="+", default=[128, 512], metavar="N", help="prompt sizes, tokens")
-    parser.add_argument("--depth", type=int, nargs="+", default=[0, 1024], metavar="N", help="depths to write at")
-    parser.add_argument("--n-decode", type=int, default=32, metavar="N", help="tokens to write at each depth")
-    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="times each is measured; the median counts")
-    parser.add_argument("--tune-threads", action="store_true", help="also write with 1, 2, 4 … threads")
-    add_fields(parser, LOAD_OPTIONS)
-
-
-def bench(session: Session) -> int:
-    """How fast the model reads and writes on this machine."""
-    arguments, workbench = session.arguments, session.workbench
-    for name in ("n_decode", "repeats"):
-        if getattr(arguments, name) < 1:
-            raise KnownError(f"--{name.replace('_', '-')} must be at least 1", next_step="give a larger number")
-    session.load(arguments.model, load_options(session))
-    facts = workbench.state.facts
-    assert facts is not None
-    counts = _thread_counts(facts.n_threads) if arguments.tune_threads else ()
-
-    def progress(event: BenchProgress) -> None:
-        session.note(f"{event.fraction:4.0%}  {event.text}")
-
-    found: Benched = session.answer(
-        lambda then, failed: workbench.bench(
-            lambda request_id: Bench(
-                request_id,
-                tuple(arguments.prefill),
-                tuple(arguments.depth),
-                arguments.n_decode,
-                arguments.repeats,
-                counts,
-            ),
-            then,
-            failed,
-            progress,
-        )
-    )
-    document: dict[str, Any] = {
-        "prefill": [point_document(each, "n") for each in found.prefill],
-        "decode": [point_document(each, "depth") for each in found.decode],
-        "threads": found.n_threads,
-        "load_s": workbench.state.memory.took_s if workbench.state.memory else None,
-        "peak_rss": found.peak_rss_bytes,
-        "energy_j_per_token": None,
-        "contended": found.contended,
-    }
-    if found.threads:
-        document["tuned"] = [point_document(each, "threads") for each in found.threads]
-    lines = [_row(f"prompt of {each.n:,} tokens", each) for each in found.prefill]
-    lines += [_row(f"writing at depth {each.n:,}", each) for each in found.decode]
-    lines += [_row(f"writing with {each.n} threads", each) for each in found.threads]
-    lines.append(f"{found.n_threads} threads, {found.peak_rss_bytes / 2**20:.0f} MiB at most")
-    if found.contended:
-        lines.append("other programs took much of the processor: these figures are too low")
-    session.put(document, lines)
-    return 0
-
-
-def point_document(point: BenchPoint, key: str) -> dict[str, Any]:
-    """A measured point as the commands print it."""
-    return {key: point.n, "tps": point.tps, "spread": point.spread}
-
-
-def _row(text: str, point: BenchPoint) -> str:
-    return f"{text:<28}{point.tps:9.1f} tok/s  (spread {point.spread:.1f})"
-
-
 def _device(device: DeviceLedger) -> dict[str, Any]:
     parts = {each.value: device.size_of(each) for each in Part}
     return {
@@ -453,13 +383,6 @@ def _size_lines(estimate: Estimate | FormulaEstimate, measured: Ledger | None, b
         lines.append(f"largest context that fits: {estimate.max_n_ctx:,} tokens{beyond}")
     lines += [f"advice: {each.label}" for each in estimate.verdict.advice]
     return lines
-
-
-def _thread_counts(n_most: int) -> tuple[int, ...]:
-    counts = [1]
-    while counts[-1] * 2 < n_most:
-        counts.append(counts[-1] * 2)
-    return tuple(dict.fromkeys((*counts, n_most)))
 
 
 def _mib(size_bytes: int) -> str:

@@ -258,7 +258,9 @@ LOAD_OPTIONS = FieldSet(
             kind=FieldKind.CHOICE,
             default="auto",
             label="Flash attention",
-            help="Attention without the n_ctx × n_ctx matrix. Auto asks the engine whether every layer's device can.",
+            help="Attention without the n_ctx × n_ctx matrix, which takes less memory. Auto asks the engine whether every "
+            "layer's device can, not whether it is faster: on some processors a long chat is written twice as fast "
+            "without it. The command bench --tune-flash-attn measures both.",
             source="llama_context_params.flash_attn_type",
             choices=("auto", "on", "off"),
             advanced=True,

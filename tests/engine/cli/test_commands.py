@@ -283,6 +283,20 @@ def test_bench_measures_reading_and_writing(tmp_path: Path, smollm2: Path) -> No
     assert isinstance(found["contended"], bool)
 
 
+def test_bench_compares_flash_attention_on_and_off(tmp_path: Path, smollm2: Path) -> None:
+    short = ("--prefill", "64", "--depth", "0", "64", "--n-decode", "8", "--repeats", "1", "--n-ctx", "2048")
+    found = answer(tmp_path, "bench", str(smollm2), *short, "--tune-flash-attn")["flash_attn"]
+    for each in (found["on"], found["off"]):
+        assert [point["depth"] for point in each["decode"]] == [0, 64]
+        assert all(point["tps"] > 0 for point in (*each["prefill"], *each["decode"]))
+    scores = 4 * 512 * 9 * 2048  # without flash attention: 4 bytes × n_ubatch × heads × n_ctx
+    assert found["off"]["compute"] - found["on"]["compute"] > scores / 2
+    assert found["best"] in {"on", "off", "equal"}
+    refused = run(tmp_path, "bench", str(smollm2), *short, "--tune-flash-attn", "--type-v", "q8_0")
+    assert refused.returncode == 2
+    assert "--type-v f16" in refused.stderr
+
+
 def test_hardware_lists_and_watches(tmp_path: Path) -> None:
     found = answer(tmp_path, "hardware")
     assert found["devices"]
