@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from engine.base.errors import Trouble
 from engine.gguf.card import Card, ModelKind
 from engine.gguf.header import GgufError
-from engine.models.header_files import card_at
+from engine.gguf.splits import shard_paths
+from engine.models.header_files import card_at, is_header_file
 from engine.models.labels import model_label
 
 MAX_DEPTH = 6
@@ -30,12 +31,15 @@ class LibraryEntry:
         card: what its header says; None when it could not be read.
         trouble: why not.
         origin: "starter", or the folder it was found in.
+        stamp: size in bytes, time of change in ns and inode of the file when it was read: as long as they are the same, so is
+            the card. None where more files than this one count, or it could not be read.
     """
 
     path: Path
     card: Card | None
     trouble: Trouble | None
     origin: str
+    stamp: tuple[int, int, int] | None = field(default=None, compare=False)
 
     @property
     def label(self) -> str:
@@ -49,28 +53,42 @@ class LibraryEntry:
 
 def entry_of(path: Path, origin: str) -> LibraryEntry:
     """Read one file's header."""
+    stamp = _stamp(path)  # before the header: what changes meanwhile is read again the next time
     try:
-        return LibraryEntry(path, card_at(path), None, origin)
+        return LibraryEntry(path, card_at(path), None, origin, stamp)
     except GgufError as error:
         return LibraryEntry(path, None, error.trouble, origin)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    if is_header_file(path) or len(shard_paths(path)) > 1:
+        return None
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns, found.st_ino
 
 
 def scan(
     folders: Iterable[Path],
     starter: Path | None,
     *,
+    known: Iterable[LibraryEntry] = (),
     check: Callable[[], None] = lambda: None,
     progress: Callable[[int, str], None] = lambda _count, _name: None,
 ) -> tuple[tuple[LibraryEntry, ...], tuple[str, ...]]:
     """Every model in the folders, the starter first, the others by name; and the folders that could not be read.
 
     Args:
+        known: of an earlier scan; a file that has not changed since then is not read again.
         check: called between files; may raise to end the scan.
         progress: takes the number of files read so far and the name of the last.
     """
     entries: list[LibraryEntry] = []
     missing: list[str] = []
     seen: set[Path] = set()
+    before = {each.path: each for each in known if each.card is not None and each.stamp is not None}
     if starter is not None:
         entries.append(entry_of(starter, "starter"))
         seen.add(starter.resolve())
@@ -85,7 +103,11 @@ def scan(
             if real in seen:
                 continue
             seen.add(real)
-            entry = entry_of(path, str(folder))
+            entry = before.get(path)
+            if entry is not None and entry.stamp == _stamp(path):
+                entry = replace(entry, origin=str(folder))
+            else:
+                entry = entry_of(path, str(folder))
             if entry.card is None or entry.card.kind is not ModelKind.OTHER_SHARD:
                 found.append(entry)
             progress(len(seen), path.name)

@@ -361,7 +361,7 @@ class Workbench:
             def told(n_files: int, name: str) -> None:
                 self.bus.post(LibraryScanned(n_files, name))
 
-            entries, missing = scan(folders, starter_model(), check=task.check, progress=told)
+            entries, missing = scan(folders, starter_model(), known=self.library, check=task.check, progress=told)
             return entries, tuple(each for each in missing if each != str(own))
 
         def then(found: tuple[tuple[LibraryEntry, ...], tuple[str, ...]]) -> None:

@@ -1,6 +1,6 @@
 """`make bench`: every promise about speed and memory, measured against a peer in the same call.
 
-`python -m tests.benchmarks [decode|window|header|formula|transcript|tokens|lab|speculation|memory …]` runs a part. Ends with 1 when a promise is not kept.
+`python -m tests.benchmarks [decode|window|scan|header|formula|transcript|tokens|lab|speculation|memory …]` runs a part. Ends with 1 when a promise is not kept.
 Measure on an idle machine: with every core taken, a busy neighbour costs the engine many times its speed.
 """
 
@@ -13,7 +13,19 @@ import psutil
 from tests.benchmarks.report import Row, show
 from tests.support import model_files
 
-PARTS = ("header", "formula", "transcript", "tokens", "start", "decode", "window", "lab", "speculation", "memory")
+PARTS = (
+    "header",
+    "formula",
+    "transcript",
+    "tokens",
+    "start",
+    "decode",
+    "window",
+    "scan",
+    "lab",
+    "speculation",
+    "memory",
+)
 
 
 def main() -> int:
@@ -50,6 +62,10 @@ def main() -> int:
         kept &= show(batch_row(path) for path in (model_files.smollm2(), model_files.gemma3()))
     if "decode" in wanted or "window" in wanted:
         kept &= _with_window("decode" in wanted, "window" in wanted)
+    if "scan" in wanted:
+        from tests.benchmarks.bench_scan import scan_rows
+
+        kept &= show(scan_rows())
     if "speculation" in wanted:
         from tests.benchmarks.bench_speculation import all_rows
 

@@ -44,6 +44,30 @@ def test_the_same_file_is_listed_once(tmp_path: Path, smollm2: Path) -> None:
     assert len(entries) == 1
 
 
+def test_what_has_not_changed_is_not_read_again(tmp_path: Path, smollm2: Path, gemma3: Path) -> None:
+    for name in ("kept", "changed", "gone"):
+        shutil.copy(smollm2, tmp_path / f"{name}.gguf")
+    (tmp_path / "broken.gguf").write_bytes(b"GGUF")
+    before = {each.label: each for each in scan([tmp_path], None)[0]}
+    shutil.copy(gemma3, tmp_path / "changed.gguf")
+    shutil.copy(smollm2, tmp_path / "broken.gguf")
+    (tmp_path / "gone.gguf").unlink()
+    after = {each.label: each for each in scan([tmp_path], None, known=before.values())[0]}
+    assert set(after) == {"broken", "changed", "kept"}
+    assert after["kept"].card is before["kept"].card
+    for name, architecture in (("changed", "gemma3"), ("broken", "llama")):
+        card = after[name].card
+        assert card is not None
+        assert card.architecture == architecture
+
+
+def test_a_split_model_is_read_again_as_its_other_parts_count_too(tmp_path: Path, smollm2: Path) -> None:
+    path = tmp_path / "model-00001-of-00002.gguf"
+    shutil.copy(smollm2, path)
+    (entry,), _ = scan([tmp_path], None)
+    assert entry.stamp is None
+
+
 def test_a_scan_can_be_stopped_between_files(tmp_path: Path, smollm2: Path) -> None:
     for number in range(3):
         shutil.copy(smollm2, tmp_path / f"{number}.gguf")
