@@ -85,7 +85,7 @@ class AnswerPane(QWidget):
         self._body.setVisible(has_answer or page.curve is not None)
         self._colour()
         if answer is not None and answer != before.answer:
-            self.source.setText(words.source_text(answer))
+            self.source.setText(self._source_text(answer))
             self._show_bars(answer)
             self._show_table(answer)
         self.loads.setText(words.loads_text(page.loads))
@@ -108,12 +108,16 @@ class AnswerPane(QWidget):
         if stale:
             self.source.setText(self.tr("Asking the engine again…"))
         elif self._page.answer is not None:
-            self.source.setText(words.source_text(self._page.answer))
+            self.source.setText(self._source_text(self._page.answer))
         for _, bar, _ in self._bars:
             bar.setEnabled(not stale)
         self.table.setEnabled(not stale)
 
     # ---- parts
+
+    def _source_text(self, answer: Answer) -> str:
+        page = self._page
+        return words.source_text(answer, has_failed=page.trouble is not None and not page.is_planning)
 
     def _colour(self) -> None:
         page = self._page

@@ -150,9 +150,11 @@ def _needs(verdict: Verdict, rough: str, devices: tuple[DeviceInfo, ...]) -> str
     return text.format(needed=needed, free=bytes_text(verdict.free_bytes), device=device)
 
 
-def source_text(answer: Answer) -> str:
-    """Where the numbers come from."""
-    if answer.is_by_formula:
+def source_text(answer: Answer, *, has_failed: bool = False) -> str:
+    """Where the numbers come from. `has_failed`: the engine was asked and could not say."""
+    if answer.is_by_formula and has_failed:
+        text = _tr("By the formula; the engine could not say.")
+    elif answer.is_by_formula:
         text = _tr("By the formula; the engine is being asked.")
     elif answer.took_s is None:
         text = _tr("Read off the curve; the engine is being asked.")

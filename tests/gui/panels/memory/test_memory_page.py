@@ -9,6 +9,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QPushButton
 
+from engine.base.errors import Trouble
 from engine.memory.fit import Fits
 from engine.memory.ledger import Part
 from engine.models.library import model_label
@@ -177,6 +178,18 @@ def test_a_draft_model_of_another_family_is_explained_and_its_button_leaves_it_o
     qtbot.waitUntil(lambda: is_settled(page.view) and presenter.page.trouble is None, timeout=WAIT_MS)
     assert presenter.options["model_draft"] == ""
     assert presenter.page.answer.ledger.size_of(Part.DRAFT) is None
+
+
+def test_when_only_the_formula_has_an_answer_the_page_says_so(page: OpenPage, qtbot, monkeypatch) -> None:
+    presenter = page.view.presenter
+    lost = Trouble("The engine ended while it was asked", "", "ask again")
+    monkeypatch.setattr(
+        page.workbench, "estimate", lambda _path, _options, _then, failed, asker: failed(lost) if asker else None
+    )
+    presenter.plan()
+    assert presenter.page.trouble is lost
+    assert presenter.page.answer.is_by_formula
+    assert page.view.answer.source.text() == "By the formula; the engine could not say."
 
 
 def test_loading_with_these_measures_what_was_predicted_to_the_byte(page: OpenPage, qtbot) -> None:
