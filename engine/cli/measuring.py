@@ -88,7 +88,7 @@ def bench(session: Session) -> int:
 
 def best(on: Attention, off: Attention) -> str:
     """ "on" or "off": which writes faster at the greatest depth; "equal" when the difference is within the noise."""
-    with_it, without = on.benched.decode[-1], off.benched.decode[-1]
+    with_it, without = (max(each.benched.decode, key=lambda point: point.n) for each in (on, off))
     noise = max(EQUAL_WITHIN * max(with_it.tps, without.tps), (with_it.spread + without.spread) / 2)
     if abs(with_it.tps - without.tps) <= noise:
         return "equal"

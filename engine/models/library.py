@@ -51,9 +51,11 @@ class LibraryEntry:
         return self.card is not None and self.card.kind is ModelKind.MODEL
 
 
-def entry_of(path: Path, origin: str) -> LibraryEntry:
-    """Read one file's header."""
+def entry_of(path: Path, origin: str, known: LibraryEntry | None = None) -> LibraryEntry:
+    """Read one file's header, unless `known`, an earlier entry of this path, still holds."""
     stamp = _stamp(path)  # before the header: what changes meanwhile is read again the next time
+    if known is not None and known.card is not None and stamp is not None and stamp == known.stamp:
+        return replace(known, origin=origin)
     try:
         return LibraryEntry(path, card_at(path), None, origin, stamp)
     except GgufError as error:
@@ -88,9 +90,9 @@ def scan(
     entries: list[LibraryEntry] = []
     missing: list[str] = []
     seen: set[Path] = set()
-    before = {each.path: each for each in known if each.card is not None and each.stamp is not None}
+    before = {each.path: each for each in known}
     if starter is not None:
-        entries.append(entry_of(starter, "starter"))
+        entries.append(entry_of(starter, "starter", before.get(starter)))
         seen.add(starter.resolve())
     found: list[LibraryEntry] = []
     for folder in folders:
@@ -103,11 +105,7 @@ def scan(
             if real in seen:
                 continue
             seen.add(real)
-            entry = before.get(path)
-            if entry is not None and entry.stamp == _stamp(path):
-                entry = replace(entry, origin=str(folder))
-            else:
-                entry = entry_of(path, str(folder))
+            entry = entry_of(path, str(folder), before.get(path))
             if entry.card is None or entry.card.kind is not ModelKind.OTHER_SHARD:
                 found.append(entry)
             progress(len(seen), path.name)

@@ -85,7 +85,6 @@ class AnswerPane(QWidget):
         self._body.setVisible(has_answer or page.curve is not None)
         self._colour()
         if answer is not None and answer != before.answer:
-            self.source.setText(self._source_text(answer))
             self._show_bars(answer)
             self._show_table(answer)
         self.loads.setText(words.loads_text(page.loads))

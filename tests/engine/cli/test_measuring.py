@@ -27,7 +27,7 @@ def test_the_faster_one_is_recommended_where_the_difference_is_no_noise(
 ) -> None:
     shallow = BenchPoint(0, 90.0, 0.0)
     found = best(
-        _attention("on", shallow, BenchPoint(1024, on, spread)),
-        _attention("off", shallow, BenchPoint(1024, off, spread)),
+        _attention("on", BenchPoint(1024, on, spread), shallow),
+        _attention("off", BenchPoint(1024, off, spread), shallow),
     )
     assert found == wanted
