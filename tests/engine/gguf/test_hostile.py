@@ -6,6 +6,7 @@ given to the engine, so that a case says whether the refusal is the engine's or 
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import stat
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.gguf.reader import GgufError, SkippedArray, SkippedText, read_header, read_strings
+from engine.gguf.reader import GgufError, SkippedArray, SkippedText, parse_header, read_header, read_strings
 from engine.gguf.types import TensorType, ValueType
 from tests.support.gguf_writer import Entry, Tensor, array, entry, gguf, string, u64
 from tests.support.native_gguf import NativeGguf
@@ -134,6 +135,18 @@ CASES = (
         "offsets of another alignment",
         gguf([entry("general.alignment", U32, 64)], [Tensor(b"a"), Tensor(b"b")], alignment=32),
         "not where it must be",
+    ),
+    Case(
+        "offsets without the alignment that is not stated",
+        gguf(GOOD, [Tensor(b"a", (3,)), Tensor(b"b", (3,))], alignment=1),
+        "not where it must be",
+    ),
+    Case("tensors behind alignment 13", gguf(alignment(b"\x0d\0\0\0"), [Tensor()], alignment=13), "power of two"),
+    Case("two dimensions of 2^33 elements", with_tensor(Tensor(shape=(4 * (2**31 - 1),) * 2)), "shape"),
+    Case(
+        "bytes over 2^64 in two dimensions",
+        with_tensor(Tensor(shape=(0x60000000, 0x60000000), type=TensorType.I64)),
+        "not complete",
     ),
     Case("no data at all", gguf(GOOD, [Tensor()], with_data=False), "not complete"),
     Case("data one byte short", gguf(GOOD, [Tensor()], data_bytes=31), "not complete", engine_refuses=False),
@@ -260,6 +273,21 @@ def peak_bytes_of(read: Callable[[], object]) -> int:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     return peak
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_no_hostile_file_makes_the_reader_allocate_what_it_announces(case: Case, tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(case.raw)
+    assert peak_bytes_of(lambda: read_header(path)) < LIMIT_BYTES
+    assert peak_bytes_of(lambda: read_strings(path, "k")) < LIMIT_BYTES
+
+
+def test_a_name_of_63_bytes_is_the_longest() -> None:
+    """GGML_MAX_NAME counts the zero byte at the end."""
+    raw = with_tensor(Tensor(b"n" * 63))
+    assert parse_header(io.BytesIO(raw), len(raw)).tensors[0].name == "n" * 63
+    assert NativeGguf().accepts(raw)
 
 
 def test_the_most_tensors_that_are_taken_fit_in_memory(tmp_path: Path) -> None:
