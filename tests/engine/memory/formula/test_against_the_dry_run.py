@@ -33,6 +33,8 @@ OPTIONS: list[dict[str, Value]] = [
     {"n_ctx": 4096, "type_k": "q8_0", "type_v": "q8_0"},
     {"n_ctx": 32768, "n_outputs_max": 8},
     {"n_ctx": 4096, "n_seq_max": 3},
+    {"n_ctx": 8192, "n_outputs_max": 512},
+    {"n_ctx": 1000, "n_outputs_max": 512, "n_seq_max": 3},
 ]
 
 
