@@ -1,7 +1,7 @@
 """Formula and dry run against what llama.cpp allocated: recorded figures, so that neither can drift with the other.
 
-Recorded with llama-cpp-python 0.3.36 (llama.cpp 0c1e57098) on a processor with AVX2, where a real load and its dry run had
-the same bytes. What other programs' logs printed stands below, each with its source.
+Recorded from the engine's dry runs with llama-cpp-python 0.3.36 (llama.cpp 0c1e57098) on a processor with AVX2; that a real
+load takes the same is tested elsewhere. What other programs' logs printed stands below, each with its source.
 """
 
 from __future__ import annotations
@@ -195,7 +195,8 @@ def test_layers_in_ram_make_the_graph_on_a_card_larger(
 ) -> None:
     """gguf-parser-go issue 45, MI300X, 4,096 tokens, K and V in q8_0: the same at 1, 2 and 4 layers, and less with all.
 
-    What a backend needs for a quantized cache is not in the formula, which is some MiB below, and within a third.
+    The formula is below both, by up to a quarter, and says that it is an estimate. The types of the weights are not stated
+    there and are taken to be Q6_K.
     """
     n_ff, width, n_layer = (int(str(values.get(key, 2048))) for key in
                             ("feed_forward_length", "embedding_length", "block_count"))  # fmt: skip
