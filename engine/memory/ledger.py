@@ -10,6 +10,7 @@ import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from engine.gguf.card import bytes_text
 from engine.wire.messages import BufferUse, DeviceInfo, DeviceKind, MemoryUse
 
 RAM = "RAM"
@@ -27,6 +28,20 @@ class Part(enum.Enum):
     BESIDE = "beside"
     OVERHEAD = "overhead"
     MAPPED = "mapped"
+
+
+SOURCES: Mapping[Part, str] = {
+    Part.WEIGHTS: "llama.cpp's memory breakdown, the model's buffers",
+    Part.KV: "llama.cpp's memory breakdown, the context's buffers, less the recurrent states",
+    Part.RECURRENT: "the shapes in the header, which llama.cpp's breakdown counts with the cache",
+    Part.COMPUTE: "llama.cpp's memory breakdown, the graph's buffers",
+    Part.OUTPUT: "llama_context::output_reserve",
+    Part.DRAFT: "llama.cpp's memory breakdown of the draft model",
+    Part.BESIDE: "the tensors in the header of the file",
+    Part.OVERHEAD: "the process's resident memory, before and after the tokenizer was read",
+    Part.MAPPED: "the file's offsets, and where the engine says that each tensor is",
+}
+"""Where the engine's figure of each part comes from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,15 +187,26 @@ def _entries(buffers: list[BufferUse], kv_text: str, copied_bytes: int) -> list[
     compute = sum(each.compute_bytes for each in buffers)
     found: list[Entry] = []
     if weights:
-        names = ", ".join(each.buffer for each in buffers if each.model_bytes)
-        found.append(Entry(Part.WEIGHTS, weights, f"tensor by tensor, in {names}"))
+        places = {each.buffer: each.model_bytes for each in buffers if each.model_bytes}
+        if weights != sum(places.values()):
+            places[next(each for each in places if each.endswith("_Mapped"))] -= copied_bytes
+        found.append(Entry(Part.WEIGHTS, weights, f"tensor by tensor, in {_sum_text(places)}"))
     if cache:
         found.append(Entry(Part.KV, cache, kv_text or "keys and values of every token"))
     if states:
         found.append(Entry(Part.RECURRENT, states, "one state a layer and sequence, whatever the context"))
     if compute:
-        found.append(Entry(Part.COMPUTE, compute, "the largest graph, results of one micro-batch"))
+        places = {each.buffer: each.compute_bytes for each in buffers if each.compute_bytes}
+        where = f", in {_sum_text(places)}" if len(places) > 1 else ""
+        found.append(Entry(Part.COMPUTE, compute, f"the largest graph, results of one micro-batch{where}"))
     return found
+
+
+def _sum_text(places: Mapping[str, int]) -> str:
+    """The buffers that a part is the sum of: "CPU", "CPU 222.5 MiB + CPU_REPACK 12.7 MiB"."""
+    if len(places) == 1:
+        return next(iter(places))
+    return " + ".join(f"{name} {bytes_text(size)}" for name, size in places.items())
 
 
 def _draft_entries(use: MemoryUse, buffers: list[BufferUse], *, is_ram: bool) -> list[Entry]:
@@ -196,13 +222,14 @@ def _draft_entries(use: MemoryUse, buffers: list[BufferUse], *, is_ram: bool) ->
 
 def _host_entries(use: MemoryUse, vocab_bytes: int | None) -> list[Entry]:
     """What RAM holds beside the engine's buffers."""
-    found = [Entry(Part.OUTPUT, use.output_bytes, "logits of the tokens that a call gives back, 4 bytes each")]
+    logits = f"{use.output_bytes // 4:,} logits × 4 bytes, of the tokens that a call gives back"
+    found = [Entry(Part.OUTPUT, use.output_bytes, logits)]
     mapped = use.mapped_bytes + (use.draft.mapped_bytes if use.draft is not None else 0)
     if mapped:
         found.append(Entry(Part.MAPPED, mapped, "pages of the file whose weights were also copied"))
     tables = use.vocab_bytes if use.vocab_bytes is not None else vocab_bytes
     overhead = use.base_rss_bytes + (tables or 0)
-    found.append(
-        Entry(Part.OVERHEAD, overhead, "the engine's process and the tokenizer, measured", is_estimate=use.is_dry)
-    )
+    how = f"the engine's process {bytes_text(use.base_rss_bytes)}"
+    how += f" + the tokenizer {bytes_text(tables)}, measured" if tables else ", measured"
+    found.append(Entry(Part.OVERHEAD, overhead, how, is_estimate=use.is_dry))
     return found

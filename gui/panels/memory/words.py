@@ -13,7 +13,7 @@ from engine.base.errors import Remedy
 from engine.base.fields import Value
 from engine.gguf.card import Card, size_label
 from engine.memory.fit import Fits, Verdict, locked_beyond
-from engine.memory.ledger import RAM, DeviceLedger, Ledger, Part
+from engine.memory.ledger import RAM, SOURCES, DeviceLedger, Ledger, Part
 from engine.models.remote import RemoteModel
 from engine.models.safetensors import SafetensorsModel
 from engine.store.measurements import LoadMeasured
@@ -243,13 +243,24 @@ def ledger_rows(answer: Answer) -> list[LedgerRow]:
                 amounts.append((there.size_of(part) or 0) if there is not None else None)
                 estimated.append(False)
         how = next((each.how for _, found in entries for each in found), "")
-        tip = "\n".join(each for each in (how, *formula_tips(answer, part)) if each)
+        tip = "\n".join(each for each in (how, *_source_tips(answer, part), *formula_tips(answer, part)) if each)
         rows.append(
             LedgerRow(
                 part_text(part), tuple(amounts), int(PART_COLORS[part]), how_text(part, how), tuple(estimated), tip=tip
             )
         )
     return rows
+
+
+def _source_tips(answer: Answer, part: Part) -> list[str]:
+    """What a token of the cache takes, and where the part's figure comes from."""
+    size = answer.ledger.size_of(part)
+    a_token = _tr("{n} bytes a token, of {n_ctx} tokens").format(
+        n=f"{(size or 0) / answer.ledger.n_ctx:,.0f}", n_ctx=f"{answer.ledger.n_ctx:,}"
+    )
+    is_read = not answer.is_by_formula or part is Part.OVERHEAD
+    source = SOURCES[part] if is_read else _tr("the formula, after llama.cpp's code; see docs/memory.md")
+    return [a_token if part is Part.KV and size else "", _tr("Source: {source}").format(source=source)]
 
 
 def formula_tips(answer: Answer, part: Part) -> list[str]:

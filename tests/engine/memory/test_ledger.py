@@ -106,6 +106,32 @@ def test_every_byte_of_every_buffer_stands_once_in_the_ledger() -> None:
     assert card.size_of(Part.RECURRENT) is None
 
 
+def test_the_words_of_a_row_carry_its_numbers() -> None:
+    ram, _card = ledger_of(
+        replace_use(SPLIT, base_rss_bytes=3 * 2**20, vocab_bytes=2**19, output_bytes=4 * 1000),
+        (CPU, GPU),
+        ram_total_bytes=None,
+        ram_free_bytes=None,
+    ).devices
+    words = {each.part: each.how for each in ram.entries}
+    assert words[Part.WEIGHTS] == "tensor by tensor, in CPU 100 B + CPU_REPACK 40 B"
+    assert words[Part.COMPUTE].endswith("CPU 7 B + CUDA_Host 9 B")
+    assert words[Part.OUTPUT].startswith("1,000 logits × 4 bytes")
+    assert words[Part.OVERHEAD] == "the engine's process 3.0 MiB + the tokenizer 512.0 KiB, measured"
+    unmeasured = ledger_of(replace_use(SPLIT, vocab_bytes=None), (CPU, GPU), ram_total_bytes=None, ram_free_bytes=None)
+    assert unmeasured.devices[0].entries[-1].how == "the engine's process 60 B, measured"
+
+
+def test_what_a_loaded_file_holds_twice_is_taken_from_its_mapped_buffer() -> None:
+    mapped = (
+        BufferUse("CPU_Mapped", "CPU", True, 140, 0, 0),
+        BufferUse("CPU_REPACK", "CPU", False, 40, 0, 0),
+    )
+    use = replace_use(SPLIT, is_dry=False, buffers=mapped, mapped_bytes=40)
+    weights = ledger_of(use, (CPU,), ram_total_bytes=None, ram_free_bytes=None).devices[0].entries[0]
+    assert (weights.size_bytes, weights.how) == (140, "tensor by tensor, in CPU_Mapped 100 B + CPU_REPACK 40 B")
+
+
 def test_a_mapped_file_splits_the_same_way_before_and_after() -> None:
     real = replace_use(
         SPLIT,

@@ -99,13 +99,17 @@ def test_the_formula_answers_at_once_and_the_engines_word_takes_its_place(page: 
     assert by_formula.ledger.size_of(Part.KV) == 94_371_840 // 4 * 3
     assert "By the formula" in pane.source.text()
     assert "~" in pane.verdict.text()
+    assert "Source: the formula" in next(row.tip for row in pane.table.rows() if row.label == "KV cache")
     qtbot.waitUntil(lambda: not presenter.page.answer.is_rough, timeout=WAIT_MS)
     engines = presenter.page.answer
     assert not engines.is_by_formula
     assert engines.formula is not None
     for part in set(Part) - {Part.OVERHEAD}:
         assert engines.ledger.size_of(part) == by_formula.ledger.size_of(part), part
-    assert not any("formula" in row.tip for row in pane.table.rows())
+    tips = {row.label: row.tip for row in pane.table.rows()}
+    assert not any("formula" in each for each in tips.values())
+    assert all("Source: " in each for each in tips.values())
+    assert "23,040 bytes a token, of 3,072 tokens" in tips["KV cache"]
 
 
 def test_where_formula_and_engine_differ_the_row_says_by_how_much(gemma3: Path, page: OpenPage, qtbot) -> None:
