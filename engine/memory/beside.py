@@ -15,7 +15,7 @@ from dataclasses import replace
 from engine.base.errors import KnownError
 from engine.gguf.card import Card, ModelKind
 from engine.gguf.header import Header
-from engine.memory.ledger import RAM, Entry, Ledger, Part
+from engine.memory.ledger import RAM, SOURCES, Entry, Ledger, Part
 
 ALIGNMENT = 32
 
@@ -63,7 +63,8 @@ def with_files(ledger: Ledger, entries: Sequence[Entry]) -> Ledger:
     is_rough = any(each.name != RAM and each.size_of(Part.WEIGHTS) for each in ledger.devices)
     size = sum(each.size_bytes for each in entries)
     how = "; ".join(each.how for each in entries)
-    found = Entry(Part.BESIDE, size, how, is_estimate=is_rough or any(each.is_estimate for each in entries))
+    is_rough = is_rough or any(each.is_estimate for each in entries)
+    found = Entry(Part.BESIDE, size, how, is_estimate=is_rough, source=SOURCES[Part.BESIDE])
     return replace(
         ledger,
         devices=tuple(

@@ -7,7 +7,7 @@ be laid side by side. Parts are named as in the field; what is estimated says so
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from engine.gguf.card import bytes_text
@@ -42,16 +42,23 @@ SOURCES: Mapping[Part, str] = {
     Part.MAPPED: "the file's offsets, and where the engine says that each tensor is",
 }
 """Where the engine's figure of each part comes from."""
+ASSUMED = "what such a process takes elsewhere, until the engine is asked here"
+CALCULATED: Mapping[Part, str] = {
+    **dict.fromkeys(Part, "the formula, after llama.cpp's code; see docs/memory.md"),
+    Part.OVERHEAD: SOURCES[Part.OVERHEAD],
+}
+"""The same for the formula's figures, with a process that was measured; where it was not, its source is `ASSUMED`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One part on one device: its size, whether it is estimated, and how it comes about, in words with numbers."""
+    """One part on one device: its size, whether it is estimated, how it comes about (in words with numbers), its source."""
 
     part: Part
     size_bytes: int
     how: str
     is_estimate: bool = False
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +119,7 @@ def ledger_of(
     ram_is_limited: bool = False,
     kv_text: str = "",
     vocab_bytes: int | None = None,
+    sources: Mapping[Part, str] = SOURCES,
 ) -> Ledger:
     """The engine's figures as a ledger.
 
@@ -122,6 +130,7 @@ def ledger_of(
         ram_is_limited: a control group's limit is in them.
         kv_text: how the KV cache comes about ("4,096 tokens · f16").
         vocab_bytes: the tokenizer's share as a dry run measured it, for a use that does not know it.
+        sources: where the figures of each part come from.
     """
     known: Mapping[str, DeviceInfo] = {each.name: each for each in devices}
     by_device: dict[str, list[BufferUse]] = {RAM: []}
@@ -139,7 +148,9 @@ def ledger_of(
         entries = _entries(buffers, kv_text, copied_bytes=0 if use.is_dry else use.mapped_bytes)
         entries += _draft_entries(use, drafts.get(name, []), is_ram=name == RAM)
         if name == RAM:
-            entries += _host_entries(use, vocab_bytes)
+            entries += _host_entries(use, vocab_bytes, is_measured=sources[Part.OVERHEAD] != ASSUMED)
+        entries = [replace(each, source=sources[each.part]) for each in entries]
+        if name == RAM:
             found = DeviceLedger(
                 RAM, DeviceKind.CPU, ram_total_bytes, ram_free_bytes, tuple(entries), is_limited=ram_is_limited
             )
@@ -179,34 +190,32 @@ def _in_ram(buffer: BufferUse, known: Mapping[str, DeviceInfo]) -> bool:
 
 def _entries(buffers: list[BufferUse], kv_text: str, copied_bytes: int) -> list[Entry]:
     # A loaded model counts the whole mapped span as weights; the part of it that was also copied is shown apart.
-    weights = sum(each.model_bytes for each in buffers)
-    if any(each.buffer.endswith("_Mapped") for each in buffers):
-        weights -= copied_bytes
+    mapped = next((each.buffer for each in buffers if each.buffer.endswith("_Mapped")), "")
+    copied_of = {each.buffer: copied_bytes if each.buffer == mapped else 0 for each in buffers}
+    weights = sum(each.model_bytes for each in buffers) - sum(copied_of.values())
     states = sum(each.recurrent_bytes for each in buffers)
     cache = sum(each.context_bytes for each in buffers) - states
     compute = sum(each.compute_bytes for each in buffers)
     found: list[Entry] = []
     if weights:
-        places = {each.buffer: each.model_bytes for each in buffers if each.model_bytes}
-        if weights != sum(places.values()):
-            places[next(each for each in places if each.endswith("_Mapped"))] -= copied_bytes
+        places = [(each.buffer, each.model_bytes - copied_of[each.buffer]) for each in buffers if each.model_bytes]
         found.append(Entry(Part.WEIGHTS, weights, f"tensor by tensor, in {_sum_text(places)}"))
     if cache:
         found.append(Entry(Part.KV, cache, kv_text or "keys and values of every token"))
     if states:
         found.append(Entry(Part.RECURRENT, states, "one state a layer and sequence, whatever the context"))
     if compute:
-        places = {each.buffer: each.compute_bytes for each in buffers if each.compute_bytes}
+        places = [(each.buffer, each.compute_bytes) for each in buffers if each.compute_bytes]
         where = f", in {_sum_text(places)}" if len(places) > 1 else ""
         found.append(Entry(Part.COMPUTE, compute, f"the largest graph, results of one micro-batch{where}"))
     return found
 
 
-def _sum_text(places: Mapping[str, int]) -> str:
+def _sum_text(places: Sequence[tuple[str, int]]) -> str:
     """The buffers that a part is the sum of: "CPU", "CPU 222.5 MiB + CPU_REPACK 12.7 MiB"."""
     if len(places) == 1:
-        return next(iter(places))
-    return " + ".join(f"{name} {bytes_text(size)}" for name, size in places.items())
+        return places[0][0]
+    return " + ".join(f"{name} {bytes_text(size)}" for name, size in places)
 
 
 def _draft_entries(use: MemoryUse, buffers: list[BufferUse], *, is_ram: bool) -> list[Entry]:
@@ -220,8 +229,8 @@ def _draft_entries(use: MemoryUse, buffers: list[BufferUse], *, is_ram: bool) ->
     return [Entry(Part.DRAFT, size, f"its {names or 'output'}, {draft.n_ctx:,} tokens")] if size else []
 
 
-def _host_entries(use: MemoryUse, vocab_bytes: int | None) -> list[Entry]:
-    """What RAM holds beside the engine's buffers."""
+def _host_entries(use: MemoryUse, vocab_bytes: int | None, *, is_measured: bool) -> list[Entry]:
+    """What RAM holds beside the engine's buffers; `is_measured`: the process was."""
     logits = f"{use.output_bytes // 4:,} logits × 4 bytes, of the tokens that a call gives back"
     found = [Entry(Part.OUTPUT, use.output_bytes, logits)]
     mapped = use.mapped_bytes + (use.draft.mapped_bytes if use.draft is not None else 0)
@@ -230,6 +239,7 @@ def _host_entries(use: MemoryUse, vocab_bytes: int | None) -> list[Entry]:
     tables = use.vocab_bytes if use.vocab_bytes is not None else vocab_bytes
     overhead = use.base_rss_bytes + (tables or 0)
     how = f"the engine's process {bytes_text(use.base_rss_bytes)}"
-    how += f" + the tokenizer {bytes_text(tables)}, measured" if tables else ", measured"
+    how += f" + the tokenizer {bytes_text(tables)}" if tables else ""
+    how += ", measured" if is_measured else ", assumed"
     found.append(Entry(Part.OVERHEAD, overhead, how, is_estimate=use.is_dry))
     return found

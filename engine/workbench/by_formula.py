@@ -22,7 +22,7 @@ from engine.hardware.ram import ram_now
 from engine.memory.fit import N_CTX_STEP, Fits, Verdict, room_of
 from engine.memory.fitting import Model, Proposal, confirmed, proposals
 from engine.memory.formula.placement import machine_of
-from engine.memory.ledger import RAM, Ledger, Part, ledger_of
+from engine.memory.ledger import ASSUMED, CALCULATED, RAM, Ledger, Part, ledger_of
 from engine.models.header_files import laid_out
 from engine.wire.load_options import LOAD_OPTIONS
 from engine.wire.messages import DeviceInfo, DeviceKind
@@ -130,9 +130,8 @@ class Formulas:
         asked = what_if or {}
         named = tuple(DeviceInfo(n, n, DeviceKind.GPU, size, size) for n, size in asked.items() if n != RAM)
         devices = named or self._devices()
-        predicted = model.formula.predict(
-            options, machine_of(devices, self._flags), process=self._planner.process_of(model.path)
-        )
+        process = self._planner.process_of(model.path)
+        predicted = model.formula.predict(options, machine_of(devices, self._flags), process=process)
         ram = ram_now()
         found = ledger_of(
             predicted.use,
@@ -141,6 +140,7 @@ class Formulas:
             ram_free_bytes=asked.get(RAM, ram.free_bytes),
             ram_is_limited=ram.is_limited and RAM not in asked,
             kv_text=kv_text(predicted.use.n_ctx, str(options["type_k"]), str(options["type_v"])),
+            sources=CALCULATED if process is not None else {**CALCULATED, Part.OVERHEAD: ASSUMED},
         )
         return found if predicted.is_compute_exact else _with_rough_compute(found)
 

@@ -96,7 +96,7 @@ def _device_between(low: DeviceLedger, high: DeviceLedger, share: float, kv_how:
             end = high.size_of(each.part) or each.size_bytes
             size = max(0, round(each.size_bytes + (end - each.size_bytes) * share))
             how = kv_how if each.part is Part.KV else each.how
-            entries.append(Entry(each.part, size, how, is_estimate=True))
+            entries.append(replace(each, size_bytes=size, how=how, is_estimate=True))
         else:
             entries.append(each)
     return replace(low, entries=tuple(entries))

@@ -90,7 +90,7 @@ def compute_of(architecture: Architecture, context: Context) -> ComputeParts:
         a.name in LLAMA_FAMILY
         and not a.n_expert
         and a.n_layer > 1
-        and context.n_seq_max == 1  # of three, the dry run has 2,336 bytes more
+        and context.n_seq_max == 1  # with three, the dry run has 2,336 bytes more
         and a.n_head[0] * a.head_v[0] == a.n_embd
         and (context.n_outputs == 1 or (context.n_outputs == n_tokens and context.flash_attn and not is_rotated))
     )

@@ -13,7 +13,7 @@ from engine.base.errors import Remedy
 from engine.base.fields import Value
 from engine.gguf.card import Card, size_label
 from engine.memory.fit import Fits, Verdict, locked_beyond
-from engine.memory.ledger import RAM, SOURCES, DeviceLedger, Ledger, Part
+from engine.memory.ledger import ASSUMED, RAM, DeviceLedger, Entry, Ledger, Part
 from engine.models.remote import RemoteModel
 from engine.models.safetensors import SafetensorsModel
 from engine.store.measurements import LoadMeasured
@@ -242,25 +242,22 @@ def ledger_rows(answer: Answer) -> list[LedgerRow]:
                 there = real.get(device.name)
                 amounts.append((there.size_of(part) or 0) if there is not None else None)
                 estimated.append(False)
-        how = next((each.how for _, found in entries for each in found), "")
-        tip = "\n".join(each for each in (how, *_source_tips(answer, part), *formula_tips(answer, part)) if each)
-        rows.append(
-            LedgerRow(
-                part_text(part), tuple(amounts), int(PART_COLORS[part]), how_text(part, how), tuple(estimated), tip=tip
-            )
-        )
+        there_are = [(device.name, each) for device, found in entries for each in found]
+        how = how_text(there_are[0][1]) if there_are else ""
+        tip = "\n".join([*_entry_tips(there_are, answer.ledger.n_ctx), *formula_tips(answer, part)])
+        rows.append(LedgerRow(part_text(part), tuple(amounts), int(PART_COLORS[part]), how, tuple(estimated), tip=tip))
     return rows
 
 
-def _source_tips(answer: Answer, part: Part) -> list[str]:
-    """What a token of the cache takes, and where the part's figure comes from."""
-    size = answer.ledger.size_of(part)
-    a_token = _tr("{n} bytes a token, of {n_ctx} tokens").format(
-        n=f"{(size or 0) / answer.ledger.n_ctx:,.0f}", n_ctx=f"{answer.ledger.n_ctx:,}"
-    )
-    is_read = not answer.is_by_formula or part is Part.OVERHEAD
-    source = SOURCES[part] if is_read else _tr("the formula, after llama.cpp's code; see docs/memory.md")
-    return [a_token if part is Part.KV and size else "", _tr("Source: {source}").format(source=source)]
+def _entry_tips(entries: Sequence[tuple[str, Entry]], n_ctx: int) -> list[str]:
+    """How a part comes about in each memory, what a token of the cache takes, and where the figures come from."""
+    several = len(entries) > 1
+    found = [f"{device_text(name)}: {each.how}" if several else each.how for name, each in entries]
+    if any(each.part is Part.KV for _, each in entries):
+        a_token = sum(each.size_bytes for _, each in entries) / n_ctx
+        found.append(_tr("{n} bytes a token, of {n_ctx} tokens").format(n=f"{a_token:,.0f}", n_ctx=f"{n_ctx:,}"))
+    sources = dict.fromkeys(each.source for _, each in entries if each.source)
+    return [*found, *(_tr("Source: {source}").format(source=each) for each in sources)]
 
 
 def formula_tips(answer: Answer, part: Part) -> list[str]:
@@ -283,15 +280,15 @@ def formula_tips(answer: Answer, part: Part) -> list[str]:
     return found
 
 
-def how_text(part: Part, how: str) -> str:
+def how_text(entry: Entry) -> str:
     """Where a part's number comes from, short enough for a column; the whole is in its tooltip."""
     return {
         Part.WEIGHTS: _tr("tensor by tensor"),
         Part.COMPUTE: _tr("largest graph"),
         Part.OUTPUT: _tr("logits, 4 B each"),
-        Part.OVERHEAD: _tr("measured here"),
+        Part.OVERHEAD: _tr("assumed") if entry.source == ASSUMED else _tr("measured here"),
         Part.MAPPED: _tr("also copied"),
-    }.get(part, how)
+    }.get(entry.part, entry.how)
 
 
 def limit_note(limit: int | None, n_ctx: int, n_ctx_train: int | None) -> tuple[str, str]:

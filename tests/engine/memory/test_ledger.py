@@ -9,7 +9,7 @@ import pytest
 
 from engine.base.errors import KnownError
 from engine.memory.fit import Fits, judge, largest_n_ctx, locked_beyond
-from engine.memory.ledger import DeviceLedger, Entry, Ledger, Part, ledger_of
+from engine.memory.ledger import ASSUMED, CALCULATED, DeviceLedger, Entry, Ledger, Part, ledger_of
 from engine.runtime.dry_run import plan_load
 from engine.wire.load_options import LOAD_OPTIONS
 from engine.wire.messages import BufferUse, DeviceInfo, DeviceKind, DraftUse, MemoryUse
@@ -120,6 +120,14 @@ def test_the_words_of_a_row_carry_its_numbers() -> None:
     assert words[Part.OVERHEAD] == "the engine's process 3.0 MiB + the tokenizer 512.0 KiB, measured"
     unmeasured = ledger_of(replace_use(SPLIT, vocab_bytes=None), (CPU, GPU), ram_total_bytes=None, ram_free_bytes=None)
     assert unmeasured.devices[0].entries[-1].how == "the engine's process 60 B, measured"
+
+
+def test_a_process_that_nobody_measured_is_said_to_be_assumed() -> None:
+    sources = {**CALCULATED, Part.OVERHEAD: ASSUMED}
+    ram, card = ledger_of(SPLIT, (CPU, GPU), ram_total_bytes=None, ram_free_bytes=None, sources=sources).devices
+    process = ram.entries[-1]
+    assert (process.how, process.source) == ("the engine's process 60 B + the tokenizer 5 B, assumed", ASSUMED)
+    assert {each.source for each in card.entries} == {CALCULATED[Part.KV]}
 
 
 def test_what_a_loaded_file_holds_twice_is_taken_from_its_mapped_buffer() -> None:
