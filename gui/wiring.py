@@ -40,7 +40,7 @@ from gui.panels import panels
 from gui.remedies import Remedies
 from gui.theme import Mode, Theme
 
-FOOTER_EVERY_MS = 250
+FOOTER_EVERY_MS = 500  # faster figures cannot be read, and each look takes processor from the engine
 HARDWARE_EVERY_MS = 1000
 
 

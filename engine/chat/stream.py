@@ -34,6 +34,11 @@ class Utf8Stream:
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
+    @property
+    def holds(self) -> bool:
+        """Whether the beginning of a character is held back."""
+        return bool(self._decoder.getstate()[0])
+
     def feed(self, piece: bytes) -> str:
         """The characters that are complete with this piece."""
         return self._decoder.decode(piece)
@@ -147,6 +152,11 @@ class ThinkingSplitter:
         self._inside: _TagSet | None = _TagSet(tuple(self._closing_of.values())) if starts_inside else None
         self._line_is_blank = True
         self._held = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the beginning of a tag is held back."""
+        return bool(self._held)
 
     def feed(self, text: str) -> tuple[Chunk, ...]:
         """Take the next text; neighbours in the result differ in kind, and none is empty."""

@@ -137,7 +137,9 @@ class Answer:
             else ("".join(each for each, _thinking in self._unsaved), "".join(each for _text, each in self._unsaved))
         )
         # Should the program end here, what is still held back (it may become a character, a tag, a stop text) is text.
-        tail = _rest(copy.deepcopy(self._utf8), copy.deepcopy(self._splitter), self._held)
+        tail: list[Chunk] = []
+        if self._held or self._utf8.holds or self._splitter.holds:
+            tail = _rest(copy.deepcopy(self._utf8), copy.deepcopy(self._splitter), self._held)
         text += "".join(each.text for each in tail if each.kind is ChunkKind.ANSWER)
         thinking += "".join(each.text for each in tail if each.kind is ChunkKind.THINKING)
         self._unsaved.clear()

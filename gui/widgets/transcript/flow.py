@@ -20,6 +20,7 @@ from gui.widgets.transcript.elements import (
     literal,
     text_of,
 )
+from gui.widgets.transcript.plain_end import grown
 from gui.widgets.transcript.writer import DocumentWriter
 
 
@@ -32,6 +33,7 @@ class TextFlow:
         self._grammar = grammar
         self._splitter: Splitter | None = None
         self._keep_breaks = False
+        self._end: tuple[Block, list[Element]] | None = None  # the open end as it was shown last
 
     def show(self, text: str, *, keep_breaks: bool) -> None:
         """Show a whole message instead of whatever is there."""
@@ -42,7 +44,7 @@ class TextFlow:
     def begin(self, text: str, *, keep_breaks: bool) -> None:
         """Show the beginning of a message to which more will be appended."""
         self._writer.clear()
-        self._splitter = Splitter(self._grammar)
+        self._splitter, self._end = Splitter(self._grammar), None
         self._keep_breaks = keep_breaks
         self.n_done = 0
         self.append(text)
@@ -63,7 +65,7 @@ class TextFlow:
                     waiting, n_done = [], 0
                 self._writer.append_code(change.text)
             else:
-                waiting += [] if change.block is None else self._elements(change.block)
+                waiting += self._elements_of_end(change.block)
                 self._show_end(waiting, n_done)
 
     def _show_end(self, elements: list[Element], n_done: int) -> None:
@@ -74,6 +76,16 @@ class TextFlow:
         """The message is whole, and this is its text."""
         self._splitter = None
         self._writer.show(elements_of_text(self._grammar, text, keep_breaks=self._keep_breaks))
+
+    def _elements_of_end(self, block: Block | None) -> list[Element]:
+        before, self._end = self._end, None
+        if block is None:
+            return []
+        elements = grown(*before, block) if before is not None else None
+        if elements is None:
+            elements = self._elements(block)
+        self._end = block, elements
+        return elements
 
     def _elements(self, block: Block) -> list[Element]:
         assert self._splitter is not None

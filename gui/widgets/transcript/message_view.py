@@ -131,6 +131,10 @@ class MessageView(QWidget):
         """How many pixels higher the text is than its place, which `lay_out` will give it."""
         return 0 if self.body.isHidden() else max(0, self.body.text_height() - self.body.height())
 
+    def is_as_high_as_its_text(self) -> bool:
+        """Whether the answer's text has the height that `lay_out` gave it."""
+        return not self.body.isHidden() and self.body.text_height() == self.body.height()
+
     def append_thinking(self, text: str) -> None:
         """Insert text at the end of its thoughts; only written when they are folded out."""
         if self._thinking_shown is not None and self._thoughts is not None and self._fold.isChecked():

@@ -242,7 +242,8 @@ class Transcript(QAbstractScrollArea):
             view.append_thinking(thoughts)
         if is_first:
             view.refresh_fold(row.settle(), is_open=row.is_open)
-        row.stamp = None
+        if is_first or thoughts or not view.is_as_high_as_its_text():
+            row.stamp = None
 
     # ---- views
 
@@ -338,8 +339,12 @@ class Transcript(QAbstractScrollArea):
 
         Qt moves the pixels of an opaque widget that moves, unless a part of it waits to be drawn. So a view that will go
         up by its own growth goes first, is laid out then (in `_measure`) and has its last lines drawn at the end; in any
-        other order the whole message is drawn again for each line.
+        other order the whole message is drawn again for each line. Where no line was added, everything is in its place.
         """
+        if all(self._rows[self._rows.number(each)].stamp == self._stamp() for each in self._pool.ids()):
+            for view in self._pool:
+                view.draw_changed()
+            return
         if self.is_following and self._reader.most(self.viewport().height()) > 0:
             views = sorted(self._pool, key=lambda view: view.y())
             if grown := sum(view.growth() for view in views):
