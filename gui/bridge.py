@@ -18,7 +18,9 @@ from PySide6.QtCore import QObject, Qt, QTimer
 from engine.base.bus import Bus
 
 BUSY_MS = 16
-WRITING_MS = 32  # an answer's text comes in frames 100 ms apart; each tick more takes from the processor that writes it
+WRITING_MS = (
+    32  # an answer's text comes in frames 50 ms apart or more; each tick more takes from the processor that writes it
+)
 IDLE_MS = 50
 BUDGET_MS = 8.0
 QUIET_AFTER_S = 2.0
@@ -71,7 +73,7 @@ class Bridge(QObject):
 
     @property
     def interval_ms(self) -> int:
-        """The present tick: 16 ms while something happens, 32 ms while an answer is written, 50 ms after two quiet seconds."""
+        """The present tick: 16 ms while something happens, 50 ms while an answer is written and after two quiet seconds."""
         return self._timer.interval()
 
     def set_active(self, active: bool, *, is_writing: bool = False) -> None:

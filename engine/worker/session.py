@@ -54,13 +54,18 @@ class Threads:
     @classmethod
     def of(cls, options: Mapping[str, Value]) -> Threads:
         """The threads that were asked for; automatic is one for each physical core that we may use."""
-        physical = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
-        allowed = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else physical
-        automatic = max(1, min(physical, allowed))
+        automatic = max(1, min(psutil.cpu_count(logical=False) or psutil.cpu_count() or 1, cores()))
         asked = int(str(options["n_threads"]))
         asked_batch = int(str(options["n_threads_batch"]))
         decode = asked or automatic
         return cls(decode, asked_batch or (asked or automatic))
+
+
+def cores() -> int:
+    """The logical cores that this process may use."""
+    if hasattr(psutil.Process, "cpu_affinity"):
+        return len(psutil.Process().cpu_affinity())
+    return psutil.cpu_count() or 1
 
 
 class Session:

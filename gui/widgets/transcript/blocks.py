@@ -165,7 +165,7 @@ class Splitter:
 
     def finish(self) -> list[Change]:
         """No more text comes: everything becomes finished blocks."""
-        whole = [self._partial] if self._partial else []
+        whole = [self._partial] if self._partial or self._held_return else []  # a "\r" at the very end ends a line
         self._partial, self._held_return = "", False
         return [each for each in self._take(whole, is_last=True) if not isinstance(each, OpenEnd)]
 

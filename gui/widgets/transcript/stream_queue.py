@@ -1,7 +1,7 @@
-"""Text that came and is not on screen yet: handed over together, at most ten times a second.
+"""Text that came and is not on screen yet: handed over together, at most twenty-five times a second.
 
-On two cores the engine loses what the window takes, so a fast model's tokens share an update. After an update that took
-long (a hostile text) the next one waits longer, so the window stays its reader's.
+A fast model's tokens share an update; the worker bundles them, for longer where the window takes its cores from it. After
+an update that took long (a hostile text) the next one waits longer, so the window stays its reader's.
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QElapsedTimer, QObject, QTimer, Signal
 
-# A little less than the worker bundles for, so that each of its frames is shown when it comes. On two cores the engine
-# loses what the window takes: 30 updates a second cost it a tenth of its speed.
-FLUSH_MS = 90
+FLUSH_MS = 40  # a little less than the worker bundles for, so that each of its frames is shown when it comes
 LONGEST_MS = 600
 PAUSE = 4  # times what the last update took, if that is longer than FLUSH_MS
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from engine.sampling.chain import Chain
 from engine.wire.messages import Cancel, ChainLink, ChatMessage, FinishReason, Prompt
+from engine.worker.writing import BUNDLE_S, CROWDED_BUNDLE_S, bundle_s
 from tests.support.answers import GREEDY, ask, listen
 from tests.support.benches import Driver
 
@@ -42,6 +44,15 @@ def test_a_random_seed_is_told_so_that_the_answer_can_be_had_again(loaded: Drive
     answer = ask(loaded, QUESTION, chain=warm, seed=-1, max_tokens=20)
     assert answer.started is not None
     assert ask(loaded, QUESTION, chain=warm, seed=answer.started.seed, max_tokens=20).raw == answer.raw
+
+
+def test_text_comes_in_longer_bundles_where_the_engines_threads_take_every_core(loaded: Driver) -> None:
+    facts = loaded.workbench.state.facts
+    assert facts is not None
+    alone = msgspec.structs.replace(facts, devices=("CPU",), n_threads=4)
+    assert bundle_s(alone, 4) == bundle_s(alone, 2) == CROWDED_BUNDLE_S
+    assert bundle_s(alone, 8) == BUNDLE_S, "a core is left for the window"
+    assert bundle_s(msgspec.structs.replace(alone, devices=("CUDA0", "CPU")), 4) == BUNDLE_S, "a card does the work"
 
 
 @pytest.mark.parametrize("place", [3, 12, 25])

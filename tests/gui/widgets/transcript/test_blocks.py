@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gui.widgets.transcript.blocks import (
@@ -43,6 +43,7 @@ def test_any_cutting_gives_the_blocks_of_the_whole(text: str, cuts: list[int]) -
 
 
 @given(texts)
+@example("```\n\n\r")
 def test_one_character_at_a_time_gives_the_blocks_of_the_whole(text: str) -> None:
     assert fed(text, list(range(len(text)))).blocks == split_whole(GRAMMAR, text)
 

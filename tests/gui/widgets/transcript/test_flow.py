@@ -11,10 +11,19 @@ from PySide6.QtGui import QTextCursor, QTextDocument
 from PySide6.QtWidgets import QApplication
 
 from gui.theme import Mode, Theme
-from gui.widgets.transcript.blocks import Grammar
-from gui.widgets.transcript.elements import Code, Paragraph, Table, elements_of_text, plain_text
+from gui.widgets.transcript.blocks import Block, Grammar, OpenEnd, Splitter
+from gui.widgets.transcript.elements import (
+    Code,
+    Element,
+    Paragraph,
+    Table,
+    elements_of_block,
+    elements_of_text,
+    plain_text,
+)
 from gui.widgets.transcript.flow import PlainFlow, TextFlow
 from gui.widgets.transcript.highlight import Highlighter
+from gui.widgets.transcript.plain_end import grown
 from gui.widgets.transcript.styles import TextStyles
 from gui.widgets.transcript.writer import DocumentWriter
 
@@ -223,3 +232,52 @@ def test_thoughts_are_plain_and_only_the_last_line_is_looked_at(writer: Document
     flow.show("# not a heading\n**sta")
     flow.append("rs**\n\nend")
     assert writer.document.toPlainText() == "# not a heading\n**stars**\n\nend"
+
+
+PLAIN_STREAMS = (
+    "The llama walked on, and looked at the sky (it was blue); then 3 of them sat down. ",
+    "- an item that goes on in plain words, with 1.5 of them",
+    "12. twelve goes on and on, well-made",
+    "Some **bold words** and then plain ones that go on",
+    "# A title of many words",
+    "a line\nand the next line of it",
+    "> quoted words that go on",
+    "ends in **two stars** x** and goes on",
+    "an &amp; entity, a \\* star, a [link](x), `code`, <http://a.b>, words behind them",
+    "| a | b |\n|---|---|\n| words in a cell that go on",
+    "1\\. no list. snake_case_word and _it is_ so",
+    "    code that is set in by four blanks goes on",
+    "word\n===\nafter the heading, words",
+)
+
+
+@pytest.mark.parametrize("text", PLAIN_STREAMS)
+@pytest.mark.parametrize("size", [1, 3, 7])
+def test_an_end_that_goes_on_in_plain_words_is_what_the_parser_says(text: str, size: int) -> None:
+    old: Block | None = None
+    elements: list[Element] = []
+    splitter, n_grown = Splitter(GRAMMAR), 0
+    for start in range(0, len(text), size):
+        for change in splitter.feed(text[start : start + size]):
+            new = change.block if isinstance(change, OpenEnd) else None
+            right = elements_of_block(GRAMMAR, new, splitter.env, keep_breaks=False) if new is not None else []
+            if old is not None and new is not None and (guessed := grown(old, elements, new)) is not None:
+                n_grown += 1
+                assert guessed == right, (old.text, new.text)
+            old, elements = new, right
+    assert n_grown or text not in PLAIN_STREAMS[:4], "plain words are parsed again"
+
+
+@given(st.lists(st.sampled_from((*FRAGMENTS, "word", " ", ".", " a", "1", "x y", "-", ":", "!")), max_size=40))
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_text_grows_into_something_else_than_the_parser_says(pieces: list[str]) -> None:
+    old: Block | None = None
+    elements: list[Element] = []
+    splitter = Splitter(GRAMMAR)
+    for piece in pieces:
+        for change in splitter.feed(piece):
+            new = change.block if isinstance(change, OpenEnd) else None
+            right = elements_of_block(GRAMMAR, new, splitter.env, keep_breaks=True) if new is not None else []
+            if old is not None and new is not None and (guessed := grown(old, elements, new)) is not None:
+                assert guessed == right, (old.text, new.text)
+            old, elements = new, right
