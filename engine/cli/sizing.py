@@ -138,6 +138,8 @@ def size(session: Session) -> int:
         "resident": sum(
             each.size_bytes for device in ledger.devices for each in device.entries if each.part is not Part.MAPPED
         ),
+        "staged": ledger.loading.staged_bytes,
+        "passing": ledger.passing_bytes if ledger.loading.staged_bytes is not None else None,
         "fits": found.verdict.fits.value,
         "advice": [each.label for each in found.verdict.advice],
         "ways": [dict(each.changes) for each in ways],
@@ -159,6 +161,8 @@ def size(session: Session) -> int:
             "devices": [_device(each) for each in measured.devices],
             "total": measured.sum_bytes,
             "rss": session.workbench.state.rss_bytes,
+            "rss_files": measured.loading.resident_file_bytes,
+            "peak_rss": measured.loading.peak_bytes,
         }
     beside = by_formula.ledger if estimate is not None and by_formula is not None else None
     speed = what_if.speed_lines(answers[0].speed) if answers else []
@@ -352,6 +356,7 @@ def _device(device: DeviceLedger) -> dict[str, Any]:
         "total": device.total_bytes,
         "free": device.free_bytes,
         "parts": parts,
+        "sources": {each.part.value: each.source for each in device.entries},
         "sum": device.sum_bytes,
     }
 
@@ -376,12 +381,30 @@ def _size_lines(estimate: Estimate | FormulaEstimate, measured: Ledger | None, b
             f"by the formula: {part.value} {apart:+,} bytes"
             for part, apart in differences(by_formula, estimate.ledger).items()
         ]
+    lines += _loading_lines(estimate.ledger, measured)
     lines.append(what_if.fits_text(estimate.verdict.fits, estimate.verdict.margin))
     if estimate.max_n_ctx is not None:
         trained = (estimate.facts if isinstance(estimate, Estimate) else estimate.card).n_ctx_train or 0
         beyond = f"; the model was trained for {trained:,}" if estimate.max_n_ctx > trained > 0 else ""
         lines.append(f"largest context that fits: {estimate.max_n_ctx:,} tokens{beyond}")
     lines += [f"advice: {each.label}" for each in estimate.verdict.advice]
+    return lines
+
+
+def _loading_lines(predicted: Ledger, measured: Ledger | None) -> list[str]:
+    """What the load takes of RAM for a moment, and what was resident afterwards, as far as it is known."""
+    lines, staged = [], predicted.loading.staged_bytes
+    if predicted.passing_bytes and staged is not None:
+        lines.append(f"while loading: {_mib(predicted.passing_bytes)} more for a moment, to copy {_mib(staged)}")
+    elif staged is not None:
+        how = f", one tensor of up to {_mib(staged)} at a time" if staged else ""
+        lines.append(f"while loading: no more than afterwards{how}")
+    if measured is not None and measured.loading.resident_bytes is not None:
+        real = measured.loading
+        peak = "" if real.peak_bytes is None else f", at most {_mib(real.peak_bytes)} on the way"
+        files = real.resident_file_bytes
+        cache = "" if files is None else f"; {_mib(files)} of it pages of files, which the system may take back"
+        lines.append(f"resident: {_mib(real.resident_bytes or 0)}{peak}{cache}")
     return lines
 
 

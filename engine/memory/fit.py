@@ -36,10 +36,11 @@ class Verdict:
     Attributes:
         fits: the answer.
         device: the device that decides.
-        needed_bytes, free_bytes: on that device; free is None when unknown.
+        needed_bytes, free_bytes: on that device, in RAM with what the load takes for a moment; free is None when unknown.
         advice: what would help, as buttons, best first; empty when it fits.
         margin: the share of the memory that was to stay free.
         is_limited: the memory is less than the machine's, by a control group's limit (a container's, a service's).
+        passing_bytes: what of the needed bytes only the load takes, for a moment.
     """
 
     fits: Fits
@@ -49,6 +50,7 @@ class Verdict:
     advice: tuple[Remedy, ...]
     margin: float = TIGHT_SHARE
     is_limited: bool = False
+    passing_bytes: int = 0
 
 
 def judge(
@@ -65,7 +67,7 @@ def judge(
     worst: tuple[Fits, DeviceLedger] | None = None
     order = (Fits.YES, Fits.UNKNOWN, Fits.TIGHT, Fits.NO)
     for index, device in enumerate(ledger.devices):
-        fits = _fits(device, freed_bytes if index == 0 else 0, margin)
+        fits = _fits(device, freed_bytes if index == 0 else 0, margin, 0 if index else ledger.passing_bytes)
         if worst is None or order.index(fits) > order.index(worst[0]):
             worst = (fits, device)
     assert worst is not None
@@ -75,7 +77,8 @@ def judge(
     )
     usable = usable_bytes(device, freed_bytes if device is ledger.devices[0] else 0, margin)
     advice = _advice(ledger, device, options, usable) if fits in (Fits.NO, Fits.TIGHT) else ()
-    return Verdict(fits, device.name, device.sum_bytes, free, advice, margin, device.is_limited)
+    passing = ledger.passing_bytes if device is ledger.devices[0] else 0
+    return Verdict(fits, device.name, device.sum_bytes + passing, free, advice, margin, device.is_limited, passing)
 
 
 def largest_n_ctx(shorter: Ledger, longer: Ledger, *, freed_bytes: int = 0, margin: float = TIGHT_SHARE) -> int | None:
@@ -136,13 +139,13 @@ def room_of(ledger: Ledger, freed_bytes: int = 0, margin: float = TIGHT_SHARE) -
     return found
 
 
-def _fits(device: DeviceLedger, freed_bytes: int, margin: float) -> Fits:
-    usable = usable_bytes(device, freed_bytes, margin)
+def _fits(device: DeviceLedger, freed_bytes: int, margin: float, passing_bytes: int) -> Fits:
+    usable, needed = usable_bytes(device, freed_bytes, margin), device.sum_bytes + passing_bytes
     if device.free_bytes is None or usable is None:
         return Fits.UNKNOWN
-    if device.sum_bytes > device.free_bytes + freed_bytes:
+    if needed > device.free_bytes + freed_bytes:
         return Fits.NO
-    return Fits.TIGHT if device.sum_bytes > usable else Fits.YES
+    return Fits.TIGHT if needed > usable else Fits.YES
 
 
 def _advice(

@@ -87,6 +87,24 @@ class DeviceLedger:
 
 
 @dataclass(frozen=True, slots=True)
+class Loading:
+    """What a load takes of RAM for a moment, and what the process had resident. Bytes; None where not known.
+
+    Attributes:
+        staged_bytes: the largest copy of a tensor on its way to where it stays.
+        awaited_bytes: the weights that RAM gets only when the copies are gone.
+        peak_bytes: the most that was resident while loading.
+        resident_bytes: what was resident afterwards, of which `resident_file_bytes` are pages of files.
+    """
+
+    staged_bytes: int | None = None
+    awaited_bytes: int = 0
+    peak_bytes: int | None = None
+    resident_bytes: int | None = None
+    resident_file_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Ledger:
     """All memories of a load.
 
@@ -94,11 +112,26 @@ class Ledger:
         is_predicted: from the dry run, not from a loaded model.
         n_ctx: the context after the engine's rounding, tokens.
         devices: RAM first, then the others in the engine's order.
+        loading: what the load itself takes of RAM.
     """
 
     is_predicted: bool
     n_ctx: int
     devices: tuple[DeviceLedger, ...]
+    loading: Loading = Loading()
+
+    @property
+    def passing_bytes(self) -> int:
+        """What the load takes of RAM for a moment beyond what stays, 0 where that is not known.
+
+        Copies are made one tensor at a time, before weights are read to where they stay in RAM, and long before the cache,
+        the graph and the logits come: so all these leave room for them.
+        Source: llama-model.cpp, `load_tensors` (buffers that are not the host's come first); llama-model-loader.cpp,
+        `load_all_data`.
+        """
+        ram = self.devices[0]
+        later = sum(ram.size_of(each) or 0 for each in (Part.KV, Part.RECURRENT, Part.COMPUTE, Part.OUTPUT))
+        return max(0, (self.loading.staged_bytes or 0) - self.loading.awaited_bytes - later)
 
     @property
     def sum_bytes(self) -> int:
@@ -166,7 +199,17 @@ def ledger_of(
                     tuple(entries),
                 )
             )
-    return Ledger(use.is_dry, use.n_ctx, tuple(ledgers))
+    return Ledger(use.is_dry, use.n_ctx, tuple(ledgers), _loading(use))
+
+
+def _loading(use: MemoryUse) -> Loading:
+    return Loading(
+        staged_bytes=use.staged_bytes,
+        awaited_bytes=use.awaited_bytes,
+        peak_bytes=use.peak_rss_bytes,
+        resident_bytes=use.rss_bytes,
+        resident_file_bytes=use.file_rss_bytes,
+    )
 
 
 def with_sizes(ledger: Ledger, sizes: Mapping[str, int]) -> Ledger:

@@ -15,7 +15,7 @@ import msgspec
 
 from engine.base.errors import Trouble
 
-PROTOCOL = 5
+PROTOCOL = 6
 """Raised with every change of a message; the supervisor refuses a worker that speaks another one."""
 
 OptionValue: TypeAlias = bool | int | float | str | tuple[str, ...]
@@ -90,6 +90,10 @@ class MemoryUse(msgspec.Struct, frozen=True):
         n_ctx: the context after the engine's rounding, in tokens.
         took_s: how long the measurement or the load took.
         draft: of the draft model that is loaded beside it, None where there is none.
+        staged_bytes: the largest copy that the load holds in RAM for a moment; None where not known.
+        awaited_bytes: the weights that RAM gets only when the copies are gone, 0 with mmap.
+        peak_rss_bytes: the most that was resident while loading, from the opening of the model on; None where not told.
+        file_rss_bytes: how much of `rss_bytes` is pages of files, which the system may take back; None where not told.
     """
 
     is_dry: bool
@@ -102,6 +106,10 @@ class MemoryUse(msgspec.Struct, frozen=True):
     n_ctx: int
     took_s: float
     draft: DraftUse | None = None
+    staged_bytes: int | None = None
+    awaited_bytes: int = 0
+    peak_rss_bytes: int | None = None
+    file_rss_bytes: int | None = None
 
 
 class ModelFacts(msgspec.Struct, frozen=True):

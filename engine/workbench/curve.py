@@ -86,7 +86,7 @@ def ledger_between(low: Ledger, high: Ledger, n_ctx: int, kv_how: str) -> Ledger
     share = (n_ctx - low.n_ctx) / (high.n_ctx - low.n_ctx)
     others = {each.name: each for each in high.devices}
     devices = tuple(_device_between(each, others.get(each.name, each), share, kv_how) for each in low.devices)
-    return Ledger(True, n_ctx, devices)
+    return Ledger(True, n_ctx, devices, low.loading)
 
 
 def _device_between(low: DeviceLedger, high: DeviceLedger, share: float, kv_how: str) -> DeviceLedger:

@@ -87,6 +87,28 @@ class _InitParams(ctypes.Structure):
     _fields_ = (("mem_size", ctypes.c_size_t), ("mem_buffer", ctypes.c_void_p), ("no_alloc", ctypes.c_bool))
 
 
+class _DeviceCaps(ctypes.Structure):
+    """`ggml_backend_dev_caps`."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_bool) for name in ("is_async", "host_buffer", "buffer_from_host_ptr", "events", "mmap_support")
+    )
+
+
+class _DeviceProps(ctypes.Structure):
+    """`ggml_backend_dev_props`."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("description", ctypes.c_char_p),
+        ("memory_free", ctypes.c_size_t),
+        ("memory_total", ctypes.c_size_t),
+        ("type", ctypes.c_int),
+        ("device_id", ctypes.c_char_p),
+        ("caps", _DeviceCaps),
+    )
+
+
 class _BufferOverride(ctypes.Structure):
     """`llama_model_tensor_buft_override`: a pattern for names of tensors, and the buffer type for them."""
 
@@ -108,6 +130,7 @@ class Ggml:
             ("ggml_backend_dev_description", [pointer], text),
             ("ggml_backend_dev_type", [pointer], ctypes.c_int),
             ("ggml_backend_dev_buffer_type", [pointer], pointer),
+            ("ggml_backend_dev_get_props", [pointer, ctypes.POINTER(_DeviceProps)], None),
             ("ggml_backend_dev_memory", [pointer, ctypes.POINTER(size), ctypes.POINTER(size)], None),
             ("ggml_type_name", [ctypes.c_int], text),
             ("ggml_get_name", [pointer], text),
@@ -140,6 +163,18 @@ class Ggml:
         """The device that owns the buffer type; "CPU" where ggml names none (mapped files)."""
         device = self._base.ggml_backend_buft_get_device(buffer_type)
         return _text(self._base.ggml_backend_dev_name(device)) if device else "CPU"
+
+    def buffer_is_streamed(self, buffer_type: int) -> bool:
+        """Whether weights that are read without mmap go there in small pieces, and not as a copy of a whole tensor.
+
+        Source: llama-model-loader.cpp, `load_all_data` (`upload_backend`).
+        """
+        device = self._base.ggml_backend_buft_get_device(buffer_type)
+        if not device or self._base.ggml_backend_dev_buffer_type(device) != buffer_type:
+            return False
+        props = _DeviceProps()
+        self._base.ggml_backend_dev_get_props(device, ctypes.byref(props))
+        return bool(props.caps.is_async and props.caps.host_buffer and props.caps.events)
 
     def tensor_name(self, tensor: int) -> str:
         return _text(self._base.ggml_get_name(tensor))

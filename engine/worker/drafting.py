@@ -209,6 +209,11 @@ def _unusable(name: str, error: KnownError) -> KnownError:
     )
 
 
+def _largest(own: int | None, other: int | None) -> int | None:
+    """Of two loads one after the other; None where one is not known."""
+    return None if own is None or other is None else max(own, other)
+
+
 def _tell_both(session: Session, draft: Session) -> None:
     """Count the draft model in what the session says of itself."""
     own, other = session.memory, draft.memory
@@ -217,6 +222,10 @@ def _tell_both(session: Session, draft: Session) -> None:
         own,
         vocab_bytes=tables,
         rss_bytes=other.rss_bytes,
+        staged_bytes=_largest(own.staged_bytes, other.staged_bytes),
+        awaited_bytes=min(own.awaited_bytes, other.awaited_bytes),
+        peak_rss_bytes=_largest(own.peak_rss_bytes, other.peak_rss_bytes),
+        file_rss_bytes=other.file_rss_bytes,
         took_s=own.took_s + other.took_s,
         draft=DraftUse(other.buffers, other.output_bytes, other.mapped_bytes, other.n_ctx),
     )

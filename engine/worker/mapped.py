@@ -28,16 +28,23 @@ _PAIR_WORDS = 5  # std::pair<std::string, ggml_tensor *> of libstdc++: text, len
 _MOST_TENSORS = 1 << 20
 _ALIGNMENT = 32
 _MAPPED = "_Mapped"
+_RPC = "RPC"
+STREAMED_BYTES = 4 << 20
+"""Four pinned buffers of 1 MiB: what a load without mmap takes to stream weights to a device."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedTensor:
-    """One tensor of a loaded or planned model: its size in bytes without padding, and its buffer type."""
+    """One tensor of a loaded or planned model: its size in bytes without padding, and its buffer type.
+
+    `is_streamed`: without mmap it goes there in small pieces.
+    """
 
     name: str
     size_bytes: int
     buffer: str
     is_host: bool
+    is_streamed: bool = False
 
 
 def placed_tensors(model: Any, ggml: Ggml) -> tuple[PlacedTensor, ...] | None:
@@ -58,10 +65,32 @@ def placed_tensors(model: Any, ggml: Ggml) -> tuple[PlacedTensor, ...] | None:
         if length != len(name.encode()) or ctypes.string_at(text, length) != name.encode():
             return None
         buffer = ggml.tensor_buffer(tensor)
+        is_host, is_streamed = ggml.buffer_is_host(buffer), ggml.buffer_is_streamed(buffer)
         found.append(
-            PlacedTensor(name, ggml.tensor_bytes(tensor), ggml.buffer_name(buffer), ggml.buffer_is_host(buffer))
+            PlacedTensor(name, ggml.tensor_bytes(tensor), ggml.buffer_name(buffer), is_host, is_streamed=is_streamed)
         )
     return tuple(found)
+
+
+def staged_bytes(placed: Iterable[PlacedTensor] | None, uses_mmap: bool) -> int | None:
+    """The largest copy of a tensor, in bytes, that the load holds in RAM for a moment on its way to where it stays.
+
+    With mmap it comes right from the file's pages. Without, a tensor that stays in RAM as it is is read to its place; one
+    that is rearranged for the processor or goes to a device is read whole first, one at a time, or in pieces where the
+    device takes such. What goes to an RPC server is copied into the message to it, with mmap or without, unless the server
+    has it already. None where the tensors are not known.
+    Source: llama-model-loader.cpp, `load_all_data`; ggml-rpc.cpp, `ggml_backend_rpc_buffer_set_tensor`.
+    """
+    if placed is None:
+        return None
+    return max((_staged(each, uses_mmap) for each in placed if not each.is_host), default=0)
+
+
+def _staged(tensor: PlacedTensor, uses_mmap: bool) -> int:
+    message = tensor.size_bytes if tensor.buffer.startswith(_RPC) else 0
+    if uses_mmap:
+        return message
+    return message + (STREAMED_BYTES if tensor.is_streamed else tensor.size_bytes)
 
 
 def mapped_extra(

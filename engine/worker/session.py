@@ -28,8 +28,9 @@ from engine.worker.binding import AbortFlag, Ggml, NativeLog, Vocabulary, contex
 from engine.worker.breakdown import read_breakdown
 from engine.worker.calls import Calls, each_call
 from engine.worker.fingerprint import fingerprint
-from engine.worker.mapped import mapped_extra, placed_tensors
+from engine.worker.mapped import mapped_extra, placed_tensors, staged_bytes
 from engine.worker.refusals import context_trouble, load_trouble
+from engine.worker.resident import begin_peak, file_bytes, peak_bytes
 from engine.worker.samplers import SamplerChain
 from engine.worker.states import with_states
 
@@ -384,6 +385,7 @@ def open_session(
 
     threads = Threads.of(options)
     log.lines.clear()
+    counts_peak = begin_peak() and not is_dry
     params, kept = model_params(options, ggml, no_alloc=is_dry, on_progress=keep_going)
     model = llama.llama_model_load_from_file(str(path).encode(), params)
     del kept
@@ -423,6 +425,10 @@ def open_session(
         rss_bytes=None if is_dry else psutil.Process().memory_info().rss,
         n_ctx=llama.llama_n_ctx(context),
         took_s=time.monotonic() - started,
+        staged_bytes=staged_bytes(placed, bool(options["mmap"])),
+        awaited_bytes=0 if options["mmap"] else sum(each.model_bytes for each in buffers if each.is_host),
+        peak_rss_bytes=peak_bytes() if counts_peak else None,
+        file_rss_bytes=None if is_dry else file_bytes(),
     )
     facts = _facts(model, context, vocab, card, path, options, threads, buffers, log.lines)
     return Session(model, context, context_options, vocab, facts, memory, abort, int(str(options["n_outputs_max"])))

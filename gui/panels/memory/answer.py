@@ -63,6 +63,9 @@ class AnswerPane(QWidget):
         set_kind(self.copy_button, "link")
         self.copy_button.setAccessibleName(self.tr("Copy the ledger as a table"))
         self.copy_button.clicked.connect(lambda: self.table.copy())
+        self.loading = QLabel()
+        set_kind(self.loading, "caption")
+        self.loading.setWordWrap(True)
         self.loads = QLabel()
         set_kind(self.loads, "caption")
         self.loads.setWordWrap(True)
@@ -87,6 +90,9 @@ class AnswerPane(QWidget):
         if answer is not None and answer != before.answer:
             self._show_bars(answer)
             self._show_table(answer)
+        text = words.loading_text(answer) if answer is not None else ""
+        self.loading.setText(text)
+        self.loading.setVisible(bool(text))
         self.loads.setText(words.loads_text(page.loads))
         self.loads.setToolTip(words.loads_tip(page.loads))
         self.loads.setVisible(bool(page.loads))
@@ -254,6 +260,7 @@ class AnswerPane(QWidget):
         self._table_column.addLayout(head)
         self._table_column.addWidget(self.table)
         self._table_column.addSpacing(Theme.SPACE[0])
+        self._table_column.addWidget(self.loading)
         self._table_column.addWidget(self.loads)
         self._table_column.addStretch(1)
         self._body = QWidget()

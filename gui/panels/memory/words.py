@@ -132,7 +132,9 @@ def verdict_text(answer: Answer, devices: tuple[DeviceInfo, ...] = ()) -> str:
     text = ", ".join(parts) + "."
     if verdict.fits is Fits.TIGHT:
         text += " " + _tr("Less than {margin} % of it would stay free.").format(margin=round(verdict.margin * 100))
-    elif verdict.fits is Fits.YES and verdict.margin:
+    if verdict.passing_bytes:
+        text += " " + _tr("{size} of it only while loading.").format(size=bytes_text(verdict.passing_bytes))
+    if verdict.fits is Fits.YES and verdict.margin:
         text += " " + _tr("{margin}\N{NO-BREAK SPACE}% are kept free.").format(margin=round(verdict.margin * 100))
     return text
 
@@ -166,6 +168,33 @@ def source_text(answer: Answer, *, has_failed: bool = False) -> str:
         size = bytes_text(answer.freed_bytes)
         text += " " + _tr("The {size} of the loaded model count as free.").format(size=size)
     return text
+
+
+def loading_text(answer: Answer) -> str:
+    """What the load takes of RAM beside what stays; of a loaded model, what is resident. "" where nothing is known."""
+    parts, loading = [], answer.ledger.loading
+    if loading.staged_bytes is not None:
+        parts.append(_passing_text(answer.ledger.passing_bytes, loading.staged_bytes))
+    real = None if answer.measured is None else answer.measured.loading
+    if real is not None and real.resident_bytes is not None:
+        text = _tr("Loaded, {size} were resident").format(size=bytes_text(real.resident_bytes))
+        if real.peak_bytes is not None:
+            text += _tr(", at most {size} on the way").format(size=bytes_text(real.peak_bytes))
+        if real.resident_file_bytes is not None:
+            size = bytes_text(real.resident_file_bytes)
+            text += _tr("; {size} are pages of files, which the system may take back").format(size=size)
+        parts.append(text + ".")
+    return " ".join(parts)
+
+
+def _passing_text(passing_bytes: int, staged_bytes: int) -> str:
+    if passing_bytes:
+        text = _tr("While loading, RAM takes {size} more for a moment: a copy of a tensor of {tensor}.")
+        return text.format(size=bytes_text(passing_bytes), tensor=bytes_text(staged_bytes))
+    text = _tr("While loading, no more than afterwards")
+    if staged_bytes:
+        text += _tr(": one tensor at a time, of {tensor} at most").format(tensor=bytes_text(staged_bytes))
+    return text + "."
 
 
 def loads_text(loads: Sequence[LoadMeasured]) -> str:

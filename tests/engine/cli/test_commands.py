@@ -106,7 +106,9 @@ def test_many_answers_end_at_a_stop_text_and_can_be_kept_from_ending_themselves(
 
 
 def test_chat_streams_lines_that_add_up_to_the_text(tmp_path: Path, smollm2: Path) -> None:
-    done = run(tmp_path, "chat", str(smollm2), "--json", "--stream", "--max-tokens", "12", stdin="Say hello.")
+    done = run(
+        tmp_path, "chat", str(smollm2), "--json", "--stream", "--max-tokens", "90", "--ignore-eos", stdin="Say hello."
+    )
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(lines) > 2
     assert "".join(each["text"] for each in lines[:-1]) == lines[-1]["text"]

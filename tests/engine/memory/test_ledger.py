@@ -256,3 +256,23 @@ def test_a_larger_margin_leaves_a_shorter_context() -> None:
     )
     limits = [largest_n_ctx(short, long, margin=margin) for margin in (0.0, 0.05, 0.5)]
     assert limits == [31_744, 26_624, 0]  # 1,024 + (room − 20) · 1,024 for 50, 45 and 0 GiB of room: 100 in all
+
+
+def test_what_a_load_takes_for_a_moment_counts_only_beyond_what_comes_after_it() -> None:
+    def asked(**changes: object) -> Ledger:
+        use = replace_use(SPLIT, **changes)
+        return ledger_of(use, (CPU, GPU), ram_total_bytes=1000, ram_free_bytes=400)
+
+    assert asked().passing_bytes == 0, "nobody knows"
+    later = 16 + 4  # compute and logits in RAM
+    assert asked(staged_bytes=later).passing_bytes == 0
+    assert asked(staged_bytes=later + 30).passing_bytes == 30
+    assert asked(staged_bytes=later + 30, awaited_bytes=25).passing_bytes == 5
+
+    resting = asked().devices[0].sum_bytes
+    roomy = judge(asked(staged_bytes=later + 50), {}, margin=0.0)
+    assert (roomy.fits, roomy.needed_bytes, roomy.passing_bytes) == (Fits.YES, resting + 50, 50)
+    beyond = 400 - resting + 1
+    assert judge(asked(staged_bytes=later + beyond), {}, margin=0.0).fits is Fits.NO
+    assert judge(asked(staged_bytes=later + beyond - 1), {}, margin=0.0).fits is Fits.YES
+    assert judge(asked(staged_bytes=later + beyond - 1), {}, margin=0.01).fits is Fits.TIGHT

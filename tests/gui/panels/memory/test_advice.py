@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from engine.gguf.card import Card, read_card
 from engine.memory.fit import Fits, Verdict, judge
-from engine.memory.ledger import RAM, DeviceLedger, Entry, Ledger, Part
+from engine.memory.ledger import RAM, DeviceLedger, Entry, Ledger, Loading, Part
 from engine.wire.load_options import LOAD_OPTIONS
 from engine.wire.messages import DeviceKind
 from engine.workbench.curve import CurveLine, MemoryCurve, bends, largest_on
 from gui.panels.memory.advice import AdviceKind, advice_for
 from gui.panels.memory.values import Answer
-from gui.panels.memory.words import verdict_text
+from gui.panels.memory.words import loading_text, verdict_text
 
 MIB = 1 << 20
 PER_TOKEN = {"f16": 4096, "q8_0": 2176, "q4_0": 1152}
@@ -124,3 +125,25 @@ def test_the_verdict_names_the_margin_and_whose_limit_counts() -> None:
     assert tight == (
         "100.0 MiB of 130.0 MiB free in RAM by the limit of its control group. Less than 25 % of it would stay free."
     )
+
+
+def test_what_only_the_load_takes_is_told_with_what_is_resident_afterwards() -> None:
+    def told(planned: Loading, measured: Loading | None = None) -> str:
+        now = replace(ledger(4096, "f16", 130), loading=planned)
+        real = None if measured is None else replace(now, loading=measured)
+        return loading_text(replace(answer_of(Fits.YES), ledger=now, measured=real))
+
+    assert told(Loading()) == ""
+    assert told(Loading(staged_bytes=0)) == "While loading, no more than afterwards."
+    room = ledger(4096, "f16", 130)
+    later = sum(room.devices[0].size_of(each) or 0 for each in (Part.KV, Part.COMPUTE, Part.OUTPUT))
+    assert told(Loading(staged_bytes=min(MIB, later))).startswith("While loading, no more than afterwards: one tensor")
+    assert told(Loading(staged_bytes=later + 3 * MIB)).startswith("While loading, RAM takes 3.0 MiB more for a moment")
+    real = Loading(peak_bytes=7 * MIB, resident_bytes=6 * MIB, resident_file_bytes=5 * MIB)
+    assert told(Loading(), real) == (
+        "Loaded, 6.0 MiB were resident, at most 7.0 MiB on the way; 5.0 MiB are pages of files, "
+        "which the system may take back."
+    )
+    assert told(Loading(), Loading(resident_bytes=6 * MIB)) == "Loaded, 6.0 MiB were resident."
+    text = verdict_text(replace(answer_of(Fits.NO), verdict=Verdict(Fits.NO, RAM, 9 * MIB, MIB, (), 0.05, False, MIB)))
+    assert text.endswith("1.0 MiB of it only while loading.")
