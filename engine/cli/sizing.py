@@ -20,6 +20,7 @@ from engine.hardware.ram import lockable_bytes
 from engine.memory.beside import beside, with_files
 from engine.memory.fit import Fits, judge, locked_beyond
 from engine.memory.fitting import Proposal
+from engine.memory.formula.shapes import shape_texts
 from engine.memory.ledger import DeviceLedger, Ledger, Part
 from engine.models.address import is_hub_address
 from engine.models.header_files import is_header_file, laid_out, not_here, source_of
@@ -165,12 +166,14 @@ def size(session: Session) -> int:
             "peak_rss": measured.loading.peak_bytes,
         }
     beside = by_formula.ledger if estimate is not None and by_formula is not None else None
+    shapes = _shapes(session, path, options)
+    document["shapes"] = {part.value: text for part, text in shapes.items()}
     speed = what_if.speed_lines(answers[0].speed) if answers else []
     changed = [f"{'made to fit with' if at == 0 else 'or'}: {_flags(each)}" for at, each in enumerate(ways)]
     beyond = locked_beyond(ledger, options, lockable_bytes())
     locked = [] if beyond is None else [f"{_mib(beyond)} cannot be locked: this user may lock less (ulimit -l)"]
     document["unlocked"] = beyond or 0
-    session.put(document, [*_size_lines(found, measured, beside), *locked, *changed, *speed])
+    session.put(document, [*_size_lines(found, measured, beside, shapes), *locked, *changed, *speed])
     return 1 if found.verdict.fits is Fits.NO else 0
 
 
@@ -361,7 +364,22 @@ def _device(device: DeviceLedger) -> dict[str, Any]:
     }
 
 
-def _size_lines(estimate: Estimate | FormulaEstimate, measured: Ledger | None, by_formula: Ledger | None) -> list[str]:
+def _shapes(session: Session, path: Path, options: dict[str, Value]) -> dict[Part, str]:
+    """The parts as products of the model's shapes; {} where the formula does not know them."""
+    formulas = session.workbench.formulas
+    try:
+        model: ModelFormula = session.answer(lambda then, failed: formulas.read(path, then, failed))
+        return shape_texts(model.formula.architecture, LOAD_OPTIONS.checked(options))
+    except KnownError:
+        return {}
+
+
+def _size_lines(
+    estimate: Estimate | FormulaEstimate,
+    measured: Ledger | None,
+    by_formula: Ledger | None,
+    shapes: Mapping[Part, str],
+) -> list[str]:
     lines = []
     for place, device in enumerate(estimate.ledger.devices):
         real = measured.devices[place] if measured is not None and place < len(measured.devices) else None
@@ -376,6 +394,7 @@ def _size_lines(estimate: Estimate | FormulaEstimate, measured: Ledger | None, b
         free = "unknown" if device.free_bytes is None else _mib(device.free_bytes)
         limit = ", by the limit of its control group" if device.is_limited else ""
         lines.append(f"  {'sum':<10}{_mib(device.sum_bytes):>14}   of {free} free{limit}")
+    lines += [f"{part.value}: {text}" for part, text in shapes.items() if estimate.ledger.size_of(part)]
     if by_formula is not None:
         lines += [
             f"by the formula: {part.value} {apart:+,} bytes"

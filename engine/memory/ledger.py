@@ -52,13 +52,17 @@ CALCULATED: Mapping[Part, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One part on one device: its size, whether it is estimated, how it comes about (in words with numbers), its source."""
+    """One part on one device: its size, whether it is estimated, how it comes about (in words with numbers), its source.
+
+    `shape` is the part on all devices together as a product, where it is one and the model's header is known.
+    """
 
     part: Part
     size_bytes: int
     how: str
     is_estimate: bool = False
     source: str = ""
+    shape: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +213,19 @@ def _loading(use: MemoryUse) -> Loading:
         peak_bytes=use.peak_rss_bytes,
         resident_bytes=use.rss_bytes,
         resident_file_bytes=use.file_rss_bytes,
+    )
+
+
+def with_shapes(ledger: Ledger, shapes: Mapping[Part, str]) -> Ledger:
+    """The ledger with the parts' products told."""
+    return replace(
+        ledger,
+        devices=tuple(
+            replace(
+                each, entries=tuple(replace(entry, shape=shapes.get(entry.part, entry.shape)) for entry in each.entries)
+            )
+            for each in ledger.devices
+        ),
     )
 
 

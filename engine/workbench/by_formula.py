@@ -22,7 +22,7 @@ from engine.hardware.ram import ram_now
 from engine.memory.fit import N_CTX_STEP, Fits, Verdict, room_of
 from engine.memory.fitting import Model, Proposal, confirmed, proposals
 from engine.memory.formula.placement import machine_of
-from engine.memory.ledger import ASSUMED, CALCULATED, RAM, Ledger, Part, ledger_of
+from engine.memory.ledger import ASSUMED, CALCULATED, RAM, Ledger, Part, ledger_of, with_shapes
 from engine.models.header_files import laid_out
 from engine.wire.load_options import LOAD_OPTIONS
 from engine.wire.messages import DeviceInfo, DeviceKind
@@ -153,10 +153,13 @@ class Formulas:
         with_limit: bool = False,
     ) -> FormulaEstimate:
         """The ledger with its verdict, and the largest context that fits where it is wanted (17 more ledgers)."""
+        from engine.memory.formula.shapes import shape_texts  # the start does without it
+
         wanted = LOAD_OPTIONS.checked(options)
         started = time.perf_counter()
         found = self.ledger(model, wanted, what_if)
         took_s = time.perf_counter() - started
+        found = with_shapes(found, shape_texts(model.formula.architecture, wanted))
         freed = 0 if RAM in (what_if or {}) else self._planner.freed_bytes()
         limit = self._limit(model, wanted, what_if, freed) if with_limit else None
         verdict = self._planner.judge(found, wanted, freed)

@@ -190,13 +190,25 @@ def _has_dense_layers(a: Architecture) -> bool:
     return a.name in ("deepseek2", "glm4moe", "lfm2moe", "bailingmoe2", "dots1", "kimi-linear")
 
 
+def scores_bytes(a: Architecture, context: Context) -> tuple[int, int]:
+    """The matrix of attention's scores in bytes, and how many heads it is of; none with flash attention or no cache."""
+    if context.flash_attn or not any(a.has_cache):
+        return 0, 0
+    heads = a.n_head[_widest_layer(a)]
+    return 4 * context.n_tokens * heads * context.n_ctx_seq, heads
+
+
+def _widest_layer(a: Architecture) -> int:
+    return max(range(a.n_layer_all), key=lambda il: a.n_head[il] * a.head_k[il] if a.has_cache[il] else -1)
+
+
 def _attention_bytes(a: Architecture, context: Context) -> int:
     """While attention is computed, without the inputs: queries, what they give, and the scores or copies of the cache."""
     e, n_tokens = a.n_embd, context.n_tokens
-    widest = max(range(a.n_layer_all), key=lambda il: a.n_head[il] * a.head_k[il] if a.has_cache[il] else -1)
+    widest = _widest_layer(a)
     heads = a.n_head[widest]
     query = heads * a.head_k[widest]
-    scores = 0 if context.flash_attn else 4 * n_tokens * heads * context.n_ctx_seq
+    scores, _ = scores_bytes(a, context)
     if a.is_mla:
         nope = a.mla_head_k - a.n_rot
         return 4 * n_tokens * (heads * (a.head_k[widest] + a.kv_lora_rank + a.mla_head_k + nope) + 4 * e) + scores

@@ -18,11 +18,12 @@ def layer_cache_bytes(architecture: Architecture, context: Context, layer: int) 
         return 0
     cells = context.n_cells_windowed if architecture.windows.is_windowed[layer] else context.n_ctx_seq
     k_bytes = context.type_k.row_bytes(architecture.head_k[layer] * architecture.n_head_kv[layer])
-    v_bytes = 0 if architecture.is_mla else context.type_v.row_bytes(_value_width(architecture, context, layer))
+    v_bytes = 0 if architecture.is_mla else context.type_v.row_bytes(value_width(architecture, context, layer))
     return (k_bytes + v_bytes) * cells * context.n_stream
 
 
-def _value_width(architecture: Architecture, context: Context, layer: int) -> int:
+def value_width(architecture: Architecture, context: Context, layer: int) -> int:
+    """Elements of a row of values in the cache of one layer."""
     if context.flash_attn:
         return architecture.head_v[layer] * architecture.n_head_kv[layer]
     return architecture.widest_value

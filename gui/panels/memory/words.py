@@ -273,15 +273,25 @@ def ledger_rows(answer: Answer) -> list[LedgerRow]:
                 estimated.append(False)
         there_are = [(device.name, each) for device, found in entries for each in found]
         how = how_text(there_are[0][1]) if there_are else ""
-        tip = "\n".join([*_entry_tips(there_are, answer.ledger.n_ctx), *formula_tips(answer, part)])
+        shape = shape_text(answer, part)
+        tip = "\n".join([*_entry_tips(there_are, answer.ledger.n_ctx, shape), *formula_tips(answer, part)])
         rows.append(LedgerRow(part_text(part), tuple(amounts), int(PART_COLORS[part]), how, tuple(estimated), tip=tip))
     return rows
 
 
-def _entry_tips(entries: Sequence[tuple[str, Entry]], n_ctx: int) -> list[str]:
-    """How a part comes about in each memory, what a token of the cache takes, and where the figures come from."""
+def shape_text(answer: Answer, part: Part) -> str:
+    """The part as a product of the model's shapes, "" where it is none or the header is not known."""
+    ledger = answer.ledger if answer.is_by_formula or answer.formula is None else answer.formula
+    shapes = (each.shape for device in ledger.devices for each in device.entries if each.part is part)
+    return next((each for each in shapes if each), "")
+
+
+def _entry_tips(entries: Sequence[tuple[str, Entry]], n_ctx: int, shape: str) -> list[str]:
+    """How a part comes about in each memory, as a product, what a token takes, and where the figures come from."""
     several = len(entries) > 1
     found = [f"{device_text(name)}: {each.how}" if several else each.how for name, each in entries]
+    if shape:
+        found.append(shape)
     if any(each.part is Part.KV for _, each in entries):
         a_token = sum(each.size_bytes for _, each in entries) / n_ctx
         found.append(_tr("{n} bytes a token, of {n_ctx} tokens").format(n=f"{a_token:,.0f}", n_ctx=f"{n_ctx:,}"))

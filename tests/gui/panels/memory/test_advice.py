@@ -9,13 +9,13 @@ import pytest
 
 from engine.gguf.card import Card, read_card
 from engine.memory.fit import Fits, Verdict, judge
-from engine.memory.ledger import RAM, DeviceLedger, Entry, Ledger, Loading, Part
+from engine.memory.ledger import RAM, DeviceLedger, Entry, Ledger, Loading, Part, with_shapes
 from engine.wire.load_options import LOAD_OPTIONS
 from engine.wire.messages import DeviceKind
 from engine.workbench.curve import CurveLine, MemoryCurve, bends, largest_on
 from gui.panels.memory.advice import AdviceKind, advice_for
 from gui.panels.memory.values import Answer
-from gui.panels.memory.words import loading_text, verdict_text
+from gui.panels.memory.words import ledger_rows, loading_text, shape_text, verdict_text
 
 MIB = 1 << 20
 PER_TOKEN = {"f16": 4096, "q8_0": 2176, "q4_0": 1152}
@@ -147,3 +147,15 @@ def test_what_only_the_load_takes_is_told_with_what_is_resident_afterwards() -> 
     assert told(Loading(), Loading(resident_bytes=6 * MIB)) == "Loaded, 6.0 MiB were resident."
     text = verdict_text(replace(answer_of(Fits.NO), verdict=Verdict(Fits.NO, RAM, 9 * MIB, MIB, (), 0.05, False, MIB)))
     assert text.endswith("1.0 MiB of it only while loading.")
+
+
+def test_a_rows_tooltip_has_its_product_whoever_answered() -> None:
+    plain = ledger(4096, "f16", 130)
+    shaped = with_shapes(plain, {Part.KV: "2 layers × 4,096 cells"})
+    for asked in (
+        replace(answer_of(Fits.YES), ledger=shaped, is_by_formula=True),
+        replace(answer_of(Fits.YES), ledger=plain, formula=shaped),
+    ):
+        assert shape_text(asked, Part.KV) == "2 layers × 4,096 cells"
+        assert shape_text(asked, Part.WEIGHTS) == ""
+        assert any("2 layers × 4,096 cells" in row.tip for row in ledger_rows(asked))
