@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from engine.base.errors import KnownError
 from engine.base.fields import Value
@@ -14,16 +13,14 @@ from engine.cli import what_if
 from engine.cli.repositories import safetensors_document, safetensors_lines
 from engine.cli.session import Session, add_fields, given_fields, given_load_options, load_options
 from engine.cli.training import add_training, bytes_of, refuse_without_train, size_of_training
-from engine.gguf.card import ModelKind, read_card
-from engine.gguf.reader import read_header
+from engine.gguf.card import ModelKind
 from engine.hardware.ram import lockable_bytes
-from engine.memory.beside import beside, with_files
-from engine.memory.fit import Fits, judge, locked_beyond
+from engine.memory.fit import Fits, locked_beyond
 from engine.memory.fitting import Proposal
 from engine.memory.formula.shapes import shape_texts
 from engine.memory.ledger import DeviceLedger, Ledger, Part
 from engine.models.address import is_hub_address
-from engine.models.header_files import is_header_file, laid_out, not_here, source_of
+from engine.models.header_files import is_header_file, not_here, source_of
 from engine.models.safetensors import SafetensorsModel
 from engine.models.shapes import SHAPE
 from engine.wire.load_options import LOAD_OPTIONS
@@ -95,9 +92,8 @@ def size(session: Session) -> int:
     if session.arguments.verify and is_header_file(path):
         raise KnownError.of(not_here(path))
     method, sizes = session.arguments.method, _sizes(session.arguments.device)
+    _count_beside(session, path)
     estimate, by_formula = _asked(session, path, options, sizes)
-    estimate = _with_beside(session, path, options, estimate)
-    by_formula = _with_beside(session, path, options, by_formula)
     ways: tuple[Proposal, ...] = ()
     first = estimate or by_formula
     assert first is not None
@@ -195,20 +191,14 @@ def _asked(
     return estimate, by_formula
 
 
-_Asked = TypeVar("_Asked", Estimate, FormulaEstimate)
+def _count_beside(session: Session, path: Path) -> None:
+    """Count the files of `--with` beside the model, in all that is asked from here on."""
+    for each in session.arguments.beside:
+        _count_file(session, path, Path(each).expanduser())
 
 
-def _with_beside(session: Session, path: Path, options: Mapping[str, Value], found: _Asked | None) -> _Asked | None:
-    """The answer with the files of `--with` in it, judged anew; the largest context is then not known."""
-    files = [Path(each).expanduser() for each in session.arguments.beside]
-    if found is None or not files:
-        return found
-    with laid_out(path) as model:
-        model_card = read_card(model)
-    ledger = with_files(found.ledger, [beside(read_header(each), read_card(each), model_card) for each in files])
-    margin = session.workbench.memory_margin
-    verdict = judge(ledger, options, freed_bytes=found.freed_bytes, margin=margin)
-    return replace(found, ledger=ledger, verdict=verdict, max_n_ctx=None)
+def _count_file(session: Session, path: Path, file: Path) -> None:
+    session.answer(lambda then, failed: session.workbench.formulas.beside.add(path, file, then, failed))
 
 
 def _ways(session: Session, path: Path, options: dict[str, Value], sizes: Mapping[str, int]) -> tuple[Proposal, ...]:

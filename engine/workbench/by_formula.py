@@ -19,6 +19,7 @@ from engine.base.jobs import JobHandle, Jobs, Task
 from engine.gguf.card import Card
 from engine.hardware.processor import processor_flags
 from engine.hardware.ram import ram_now
+from engine.memory.beside import with_files
 from engine.memory.fit import N_CTX_STEP, Fits, Verdict, room_of
 from engine.memory.fitting import Model, Proposal, confirmed, proposals
 from engine.memory.formula.placement import machine_of
@@ -26,6 +27,7 @@ from engine.memory.ledger import ASSUMED, CALCULATED, RAM, Ledger, Part, ledger_
 from engine.models.header_files import laid_out
 from engine.wire.load_options import LOAD_OPTIONS
 from engine.wire.messages import DeviceInfo, DeviceKind
+from engine.workbench.beside_files import BesideFiles
 from engine.workbench.curve import kv_text
 
 if TYPE_CHECKING:
@@ -98,6 +100,11 @@ class Formulas:
         self._grid_job: JobHandle[Grid] | None = None
         self._fit_job: JobHandle[tuple[Proposal, ...]] | None = None
 
+    @property
+    def beside(self) -> BesideFiles:
+        """The files that are counted beside a model, by the formula and in the engine's plans."""
+        return self._planner.beside
+
     def read(self, path: Path, then: Callable[[ModelFormula], None], failed: Callable[[Trouble], None]) -> None:
         """Read a model's header and make its formula, as a job; `failed` also where the formula does not know it."""
 
@@ -142,6 +149,7 @@ class Formulas:
             kv_text=kv_text(predicted.use.n_ctx, str(options["type_k"]), str(options["type_v"])),
             sources=CALCULATED if process is not None else {**CALCULATED, Part.OVERHEAD: ASSUMED},
         )
+        found = with_files(found, self.beside.entries_of(model.path))
         return found if predicted.is_compute_exact else _with_rough_compute(found)
 
     def estimate(
@@ -268,7 +276,7 @@ class Formulas:
 
         def left_by_plan(changed: Mapping[str, Value], task: Task) -> dict[str, int] | None:
             planned = self._planner.planned(model.path, changed, task)
-            return room_of(self._planner.ledger(planned.memory, changed), freed, margin)
+            return room_of(self._planner.ledger_with_files(model.path, planned.memory, changed), freed, margin)
 
         def work(task: Task) -> tuple[Proposal, ...]:
             found = proposals(wanted, left_by_formula, shape, kept)

@@ -16,6 +16,7 @@ from engine.base.errors import KnownError, Remedy, RemedyKind, Trouble
 from engine.base.fields import Value
 from engine.base.jobs import JobHandle, Jobs, Task
 from engine.hardware.ram import ram_now
+from engine.memory.beside import with_files
 from engine.memory.fit import TIGHT_SHARE, Verdict, judge, largest_n_ctx
 from engine.memory.formula.placement import RPC
 from engine.memory.ledger import RAM, Ledger, ledger_of, with_sizes
@@ -25,6 +26,7 @@ from engine.runtime.dry_run import plan_load
 from engine.runtime.supervisor import EngineState
 from engine.wire.load_options import LOAD_OPTIONS
 from engine.wire.messages import DeviceInfo, MemoryUse, Planned
+from engine.workbench.beside_files import BesideFiles
 from engine.workbench.curve import CurveLine, MemoryCurve, kv_text, largest_on
 from engine.workbench.events import Estimate
 
@@ -37,6 +39,9 @@ class Planner:
         state: the engine's state now, for its devices and for what the loaded model would give back.
         margin: the share of each memory that is to stay free, as the settings have it now.
         rpc_servers: addresses of the RPC servers that count, as the settings have them now.
+
+    Attributes:
+        beside: the files that estimates and curves count beside a model.
     """
 
     def __init__(
@@ -47,6 +52,7 @@ class Planner:
         rpc_servers: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
         self._jobs, self._state, self._margin, self._rpc_servers = jobs, state, margin, rpc_servers
+        self.beside = BesideFiles(jobs)
         self._devices: tuple[DeviceInfo, ...] = ()
         self._estimate_jobs: dict[str, JobHandle[Any]] = {}
         self._curve_job: JobHandle[Any] | None = None
@@ -136,7 +142,7 @@ class Planner:
 
         def arrived(found: list[tuple[tuple[str, str], list[Planned] | Trouble]]) -> None:
             self._curve_job = None
-            lines = tuple(self._curve_line(pair, wanted, answer) for pair, answer in found)
+            lines = tuple(self._curve_line(path, pair, wanted, answer) for pair, answer in found)
             trouble = next((each.trouble for each in lines if each.trouble is not None), None)
             if trouble is not None and not any(each.ledgers for each in lines):
                 failed(trouble)
@@ -168,6 +174,10 @@ class Planner:
             kv_text=kv_text(use.n_ctx, str(options["type_k"]), str(options["type_v"])),
             vocab_bytes=self._vocab_bytes,
         )
+
+    def ledger_with_files(self, path: Path, use: MemoryUse, options: Mapping[str, Value]) -> Ledger:
+        """The same of a plan, with the files that are counted beside the model."""
+        return with_files(self.ledger(use, options), self.beside.entries_of(path))
 
     @property
     def margin(self) -> float:
@@ -215,12 +225,12 @@ class Planner:
         return self._processes.get(path)
 
     def _curve_line(
-        self, pair: tuple[str, str], options: Mapping[str, Value], answer: list[Planned] | Trouble
+        self, path: Path, pair: tuple[str, str], options: Mapping[str, Value], answer: list[Planned] | Trouble
     ) -> CurveLine:
         if isinstance(answer, Trouble):
             return CurveLine(*pair, (), None, answer)
         typed = {**options, "type_k": pair[0], "type_v": pair[1]}
-        ledgers = tuple(self.ledger(each.memory, typed) for each in answer)
+        ledgers = tuple(self.ledger_with_files(path, each.memory, typed) for each in answer)
         limit = largest_on(ledgers, self.freed_bytes(), self._margin()) if len(ledgers) > 1 else None
         return CurveLine(*pair, ledgers, limit)
 
@@ -233,10 +243,10 @@ class Planner:
         what_if: Mapping[str, int],
     ) -> Estimate:
         freed = 0 if RAM in what_if else self.freed_bytes()
-        ledger = with_sizes(self.ledger(planned.memory, options), what_if)
+        ledger = with_sizes(self.ledger_with_files(path, planned.memory, options), what_if)
         limit = None
         if other is not None:
-            second = with_sizes(self.ledger(other.memory, options), what_if)
+            second = with_sizes(self.ledger_with_files(path, other.memory, options), what_if)
             low, high = sorted((ledger, second), key=lambda each: each.n_ctx)
             limit = largest_n_ctx(low, high, freed_bytes=freed, margin=self._margin())
         return Estimate(

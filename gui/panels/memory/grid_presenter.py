@@ -36,7 +36,8 @@ class GridPresenter:
         if answer.is_rough or page.is_planning:
             return  # a slider is being moved, or what stands there is of the options before
         n_ctx = answer.ledger.n_ctx
-        key = (page.path, n_ctx, tuple(options.items()), answer.freed_bytes, self._workbench.memory_margin)
+        asked = (page.path, n_ctx, tuple(options.items()), page.beside)
+        key = (*asked, answer.freed_bytes, self._workbench.memory_margin)
         if key == self._asked:
             return
         self._asked = key

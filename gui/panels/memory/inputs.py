@@ -15,6 +15,7 @@ from engine.wire.load_options import LOAD_OPTIONS
 from gui.forms import Form
 from gui.model_name import spoken_name
 from gui.panels.memory import words
+from gui.panels.memory.beside_section import BesideSection
 from gui.panels.memory.elsewhere import ElsewhereFold
 from gui.panels.memory.mode_switch import Mode, ModeSwitch
 from gui.panels.memory.values import KV_TYPE, MAIN_FIELDS, MORE_FIELDS, SHORTEST_N_CTX, Choice, Page
@@ -72,6 +73,7 @@ class InputsColumn(QFrame):
         self.more = Form(theme, MORE_FIELDS, advanced_folded=folded, on_advanced_folded=on_folded)  # type: ignore[arg-type]
         self.form.field_changed.connect(self._changed)
         self.more.field_changed.connect(self.option_changed)
+        self.beside = BesideSection()
         self.no_gpu = QPushButton(self.tr("No GPU found. See Hardware"))
         set_kind(self.no_gpu, "link")
         self.no_gpu.setStyleSheet(FLUSH)
@@ -122,6 +124,8 @@ class InputsColumn(QFrame):
         self.form.set_visible_keys(shown)
         self.no_gpu.setVisible(page.has_gpu is False)
         self.form.set_note("n_ctx", *words.limit_note(page.limit, int(str(options.get("n_ctx", 0))), trained))
+        self.beside.show_files(page.beside, page.refused)
+        self.beside.setEnabled(page.path is not None)
         self.form.setEnabled(page.path is not None)
         self.more.setEnabled(page.path is not None)
         self._show_load(page)
@@ -213,6 +217,7 @@ class InputsColumn(QFrame):
         column.addWidget(self.form)
         column.addLayout(gpu)
         column.addWidget(self.more)
+        column.addWidget(self.beside)
         column.addSpacing(Theme.SPACE[1])
         column.addLayout(buttons)
         column.addWidget(self.busy)

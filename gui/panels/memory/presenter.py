@@ -125,7 +125,8 @@ class MemoryPresenter:
         if path != self.page.path:
             self._curve_key = None
             self._set(path=path, card=entry.card if entry else None, answer=None, trouble=None, advice=(), curve=None,
-                      limit=None, is_curve_old=False, loads=())  # fmt: skip
+                      limit=None, is_curve_old=False, loads=(), beside=self._workbench.formulas.beside.of(path),
+                      refused=None)  # fmt: skip
             self._formula = None
             self._workbench.formulas.read(path, self._formula_read, lambda _trouble: None)
             self._ask_loads(path)
@@ -192,6 +193,24 @@ class MemoryPresenter:
             self._workbench.set_load_options(self.options)
             self._workbench.open_model(self.page.path, self.options, anyway=anyway)
 
+    def add_file(self, file: Path) -> None:
+        """Count an adapter, a control vector or a projector beside the model."""
+        path = self.page.path
+        if path is not None:
+            add = self._workbench.formulas.beside.add
+            add(path, file, lambda _found: self._beside_changed(path), lambda trouble: self._set(refused=trouble))
+
+    def remove_file(self, file: Path) -> None:
+        """Count it no more."""
+        if self.page.path is not None:
+            self._workbench.formulas.beside.remove(self.page.path, file)
+            self._beside_changed(self.page.path)
+
+    def _beside_changed(self, path: Path) -> None:
+        if path == self.page.path:
+            self._set(beside=self._workbench.formulas.beside.of(path), refused=None)
+            self._use(self.options)
+
     def cancel_load(self) -> None:
         """Stop loading."""
         self._workbench.cancel()
@@ -244,7 +263,7 @@ class MemoryPresenter:
             pairs.insert(0, pair)
         others = _beside_curve(options)
         contexts = bends(n_ctx_train, card.sliding_window, int(str(options["n_ubatch"])), int(str(options["n_ctx"])))
-        key = (path, others, tuple(pairs), tuple(contexts), self._engine_key())
+        key = (path, others, tuple(pairs), tuple(contexts), self._engine_key(), self.page.beside)
         if key == self._curve_key:
             return
         self._curve_key = key
@@ -319,7 +338,7 @@ class MemoryPresenter:
         self._set(limit=limit, advice=advice)
 
     def _asked(self) -> object:
-        return self.page.path, self.options
+        return self.page.path, self.options, self.page.beside
 
     def _look_for_ways(self) -> None:
         """Where the load does not fit well, look for what would make it fit; told when it is found and still wanted."""

@@ -16,6 +16,7 @@ from engine.memory.fit import Verdict
 from engine.memory.ledger import Ledger
 from engine.store.measurements import LoadMeasured
 from engine.wire.load_options import LOAD_OPTIONS, N_CTX
+from engine.workbench.beside_files import BesideFile
 from engine.workbench.curve import MemoryCurve
 from gui.panels.memory.advice import Advice
 
@@ -97,6 +98,8 @@ class Page:
         is_loaded: this model is loaded with exactly these options.
         load_fraction: 0 to 1 while this model is being loaded, else None.
         loads: what the last loads of this model took here, newest first.
+        beside: the files that are counted beside the model.
+        refused: why the last file that was to be added was not.
     """
 
     choices: tuple[Choice, ...] = ()
@@ -114,3 +117,5 @@ class Page:
     is_loaded: bool = False
     load_fraction: float | None = None
     loads: tuple[LoadMeasured, ...] = ()
+    beside: tuple[BesideFile, ...] = ()
+    refused: Trouble | None = None

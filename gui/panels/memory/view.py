@@ -188,6 +188,8 @@ class MemoryView(QWidget):
         inputs.elsewhere.best_wanted.connect(lambda: self.elsewhere.find_best(presenter.options))
         inputs.elsewhere.shape_wanted.connect(self.elsewhere.describe)
         inputs.elsewhere.cancel_wanted.connect(self.elsewhere.cancel)
+        inputs.beside.add_wanted.connect(presenter.add_file)
+        inputs.beside.remove_wanted.connect(presenter.remove_file)
         inputs.mode_chosen.connect(self.show_mode)
         inputs.hardware_wanted.connect(lambda: self._context.go("hardware"))
         self.answer.remedy_chosen.connect(presenter.remedy)

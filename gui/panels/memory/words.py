@@ -11,7 +11,7 @@ from PySide6.QtCore import QCoreApplication
 
 from engine.base.errors import Remedy
 from engine.base.fields import Value
-from engine.gguf.card import Card, size_label
+from engine.gguf.card import Card, ModelKind, size_label
 from engine.memory.fit import Fits, Verdict, locked_beyond
 from engine.memory.ledger import ASSUMED, RAM, DeviceLedger, Entry, Ledger, Part
 from engine.models.remote import RemoteModel
@@ -19,6 +19,7 @@ from engine.models.safetensors import SafetensorsModel
 from engine.store.measurements import LoadMeasured
 from engine.wire.load_options import LOAD_OPTIONS
 from engine.wire.messages import DeviceInfo, DeviceKind
+from engine.workbench.beside_files import BesideFile
 from engine.workbench.by_formula import Grid, GridCell
 from engine.workbench.workbench import parse_changes
 from gui.panels.memory.advice import Advice, AdviceKind
@@ -31,6 +32,7 @@ from gui.widgets.quantities import bytes_text, count_text, seconds_text, unknown
 
 DOT = " \N{MIDDLE DOT} "
 LAST_LOADS = 3
+HARDLY_MORE = 1 << 20  # bytes; a difference that is not worth a word
 
 PART_COLORS = {
     Part.WEIGHTS: PlotRole.WEIGHTS,
@@ -88,6 +90,17 @@ def facts_text(card: Card) -> str:
         parts.append(_tr("trained on {n}").format(n=count_text(card.n_ctx_train)))
     parts.append(_tr("{size} file").format(size=bytes_text(card.size_bytes)))
     return DOT.join(parts)
+
+
+def beside_text(file: BesideFile) -> str:
+    """A file that is counted beside the model: what it is, what it takes, its name."""
+    kind = {
+        ModelKind.ADAPTER: _tr("LoRA"),
+        ModelKind.CONTROL_VECTOR: _tr("Control vector"),
+        ModelKind.PROJECTOR: _tr("Projector"),
+    }.get(file.kind, file.kind.value)
+    rough = "~" if file.entry.is_estimate else ""
+    return DOT.join((kind, rough + bytes_text(file.entry.size_bytes), file.path.name))
 
 
 def remote_text(model: RemoteModel) -> str:
@@ -178,7 +191,7 @@ def loading_text(answer: Answer) -> str:
     real = None if answer.measured is None else answer.measured.loading
     if real is not None and real.resident_bytes is not None:
         text = _tr("Loaded, {size} were resident").format(size=bytes_text(real.resident_bytes))
-        if real.peak_bytes is not None:
+        if real.peak_bytes is not None and real.peak_bytes > real.resident_bytes + HARDLY_MORE:
             text += _tr(", at most {size} on the way").format(size=bytes_text(real.peak_bytes))
         if real.resident_file_bytes is not None:
             size = bytes_text(real.resident_file_bytes)

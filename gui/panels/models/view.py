@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QMimeData, Qt, QTimer, QUrl
+from PySide6.QtCore import Qt, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QFileDialog,
@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from engine.base.errors import Trouble
-from gui.model_file import ask_for_model
+from gui.model_file import ask_for_model, dropped_paths
 from gui.page import PanelContext
 from gui.panels.models.library_column import LibraryColumn
 from gui.panels.models.model_card import ModelCard
@@ -182,9 +182,3 @@ class ModelsView(QWidget):
         row.addWidget(self.library)
         row.addWidget(line)
         row.addWidget(right, 1)
-
-
-def dropped_paths(data: QMimeData) -> list[Path]:
-    """The folders and GGUF files in what was dropped."""
-    paths = [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]
-    return [path for path in paths if path.suffix.lower() == ".gguf" or path.is_dir()]

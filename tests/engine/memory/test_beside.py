@@ -18,27 +18,11 @@ from engine.gguf.types import TensorType, ValueType
 from engine.memory.beside import beside
 from engine.memory.ledger import Part
 from engine.worker.binding import NativeLog, start_backends
+from tests.support.adapters import RANK, WIDTH, adapter, projector
 from tests.support.gguf_writer import Tensor, entry, gguf
 
 ROOT = Path(__file__).parents[3]
-RANK, WIDTH, N_LAYER = 8, 576, 30
-
-
-def adapter(path: Path, architecture: str = "llama") -> Path:
-    """A LoRA adapter of rank 8 for the queries and outputs of SmolLM2's first ten layers."""
-    entries = [
-        entry("general.architecture", ValueType.STRING, architecture),
-        entry("general.type", ValueType.STRING, "adapter"),
-        entry("adapter.type", ValueType.STRING, "lora"),
-        entry("adapter.lora.alpha", ValueType.FLOAT32, 16.0),
-    ]
-    tensors = []
-    for layer in range(10):
-        for name in ("attn_q", "attn_output"):
-            for part, shape in (("lora_a", (WIDTH, RANK)), ("lora_b", (RANK, WIDTH))):
-                tensors.append(Tensor(f"blk.{layer}.{name}.weight.{part}".encode(), shape, TensorType.F32))
-    path.write_bytes(gguf(entries, tensors))
-    return path
+N_LAYER = 30
 
 
 def test_an_adapter_takes_what_the_engine_allocates_for_it(tmp_path: Path, smollm2: Path) -> None:
@@ -77,9 +61,7 @@ def test_what_is_not_used_beside_this_model_is_refused(tmp_path: Path, smollm2: 
 
 def test_size_counts_them(tmp_path: Path, smollm2: Path) -> None:
     lora = adapter(tmp_path / "adapter.gguf")
-    projector = tmp_path / "mmproj.gguf"
-    clip = [entry("general.architecture", ValueType.STRING, "clip"), entry("general.type", ValueType.STRING, "mmproj")]
-    projector.write_bytes(gguf(clip, [Tensor(b"v.patch_embd.weight", (64, 64), TensorType.F32)]))
+    seen = projector(tmp_path / "mmproj.gguf")
     command = [
         sys.executable,
         str(ROOT / "main.py"),
@@ -90,7 +72,7 @@ def test_size_counts_them(tmp_path: Path, smollm2: Path) -> None:
         str(tmp_path / "data"),
     ]
     done = subprocess.run(
-        [*command, "--with", str(lora), "--with", str(projector)],
+        [*command, "--with", str(lora), "--with", str(seen)],
         capture_output=True,
         text=True,
         timeout=120,
@@ -100,4 +82,9 @@ def test_size_counts_them(tmp_path: Path, smollm2: Path) -> None:
     assert found["devices"][0]["parts"]["beside"] == 10 * 2 * 2 * 4 * WIDTH * RANK + 4 * 64 * 64
     assert "beside" in found["estimated"]
     assert found["total"] == found["devices"][0]["sum"]
+    alone = json.loads(subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout)
+    assert found["max_n_ctx"] is not None
+    assert found["total"] - alone["total"] >= found["devices"][0]["parts"]["beside"] - 2**20  # the process may differ
+    a_token = alone["devices"][0]["parts"]["kv"] / 4096
+    assert found["max_n_ctx"] * a_token < found["devices"][0]["free"]
     assert subprocess.run([*command, "--with", str(smollm2)], capture_output=True, check=False).returncode == 2

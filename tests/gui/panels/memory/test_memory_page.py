@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent
 from PySide6.QtWidgets import QPushButton
 
 from engine.base.errors import Trouble
@@ -18,6 +19,8 @@ from gui.notices import NoticeCard
 from gui.panels.memory.grid_presenter import TRIED_TYPES
 from gui.panels.memory.view import MemoryView
 from gui.theme import Theme
+from gui.widgets.elided_label import ElidedLabel
+from tests.support.adapters import ADAPTER_BYTES, adapter, projector
 from tests.support.made_models import random_llama
 from tests.support.pages import OpenPage, open_page, unnamed_controls
 
@@ -290,3 +293,55 @@ def test_the_present_setting_is_marked_and_a_cell_that_is_chosen_is_used(settled
     qtbot.waitUntil(lambda: table.present == (2, 1), timeout=WAIT_MS)
     settled.window.toast.undo_latest()
     qtbot.waitUntil(lambda: table.present == (0, 2), timeout=WAIT_MS)
+
+
+def test_files_that_are_used_with_the_model_count_everywhere_and_can_be_taken_out(
+    settled: OpenPage, smollm2: Path, tmp_path: Path, qtbot
+) -> None:
+    view, presenter = settled.view, settled.view.presenter
+    section = view.inputs.beside
+    alone = presenter.page
+    lora, seen = adapter(tmp_path / "adapter.gguf"), projector(tmp_path / "mmproj.gguf")
+    section.add_wanted.emit(lora)
+    qtbot.waitUntil(lambda: len(presenter.page.beside) == 1 and is_settled(view), timeout=WAIT_MS)
+    dropped = QMimeData()
+    dropped.setUrls([QUrl.fromLocalFile(str(seen))])
+    drop = QDropEvent(
+        QPointF(5, 5), Qt.DropAction.CopyAction, dropped, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    )
+    section.dropEvent(drop)
+    assert drop.isAccepted()
+    beside = ADAPTER_BYTES + 4 * 64 * 64
+    qtbot.waitUntil(
+        lambda: (
+            is_settled(view)
+            and len(presenter.page.beside) == 2
+            and presenter.page.answer.ledger.size_of(Part.BESIDE) == beside
+            and presenter.page.curve.lines[0].ledgers[0].size_of(Part.BESIDE) == beside
+        ),
+        timeout=WAIT_MS,
+    )
+    assert not presenter.page.answer.is_rough, "the engine's word, with the files"
+    words = [label.text() for label in section.findChildren(ElidedLabel)]
+    assert words == ["LoRA · 720.0 KiB · adapter.gguf", "Projector · ~16.0 KiB · mmproj.gguf"]
+    assert "Adapters" in view.answer.table.as_tsv()
+    assert view.answer.table.sums() == [presenter.page.answer.ledger.sum_bytes]
+    qtbot.waitUntil(lambda: view.on_grid.grid is not None, timeout=WAIT_MS)
+
+    section.add_wanted.emit(smollm2)
+    qtbot.waitUntil(lambda: presenter.page.refused is not None, timeout=WAIT_MS)
+    assert "nothing that is used beside a model" in section.refused.text()
+    section.add_wanted.emit(tmp_path / "gone.gguf")
+    qtbot.waitUntil(lambda: "not there" in section.refused.text(), timeout=WAIT_MS)
+    section.add_wanted.emit(adapter(tmp_path / "other.gguf", "qwen2"))
+    qtbot.waitUntil(lambda: "another architecture" in section.refused.text(), timeout=WAIT_MS)
+    assert len(presenter.page.beside) == 2, "what was refused is not counted"
+
+    for _ in range(2):
+        n_before = len(presenter.page.beside)
+        remove = next(each for each in section.findChildren(QPushButton) if each.text() == "Remove")
+        qtbot.mouseClick(remove, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(lambda n=n_before: len(presenter.page.beside) == n - 1 and is_settled(view), timeout=WAIT_MS)
+    assert presenter.page.answer.ledger.size_of(Part.BESIDE) is None
+    assert abs(presenter.page.answer.ledger.sum_bytes - alone.answer.ledger.sum_bytes) < 2**21  # a process each
+    assert not section.refused.isVisible()

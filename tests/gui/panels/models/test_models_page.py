@@ -13,9 +13,9 @@ from PySide6.QtGui import QDropEvent, QGuiApplication
 from engine.gguf.types import ValueType
 from engine.models.starter import starter_model
 from gui.icons import Icons
+from gui.model_file import dropped_paths
 from gui.notices import NoticeCard
 from gui.panels.models.presenter import Order, State
-from gui.panels.models.view import dropped_paths
 from gui.theme import Theme
 from tests.support.gguf_writer import entry, gguf
 from tests.support.pages import OpenPage, open_page, unnamed_controls
