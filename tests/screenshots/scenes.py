@@ -244,7 +244,7 @@ def _memory_train(studio: Studio) -> Iterator[None]:
     """What training the loaded model would cost."""
     view = _memory_view(studio)
     view.show_mode(Mode.TRAIN)
-    studio.live(0.2)
+    studio.live(0.5)
     yield
     view.show_mode(Mode.RUN)
 
@@ -256,6 +256,7 @@ def _memory_train_described(studio: Studio) -> Iterator[None]:
     view.show_mode(Mode.TRAIN)
     training = view.training
     assert training is not None
+    studio.live(0.5)
     before = training.presenter.page
     training.presenter.choose(None)
     for key, value in (("n_devices", 8), ("sharding", "zero3"), ("offload", "optimizer"), ("device_memory", 24)):

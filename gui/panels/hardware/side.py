@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from engine.hardware.snapshot import Device, DeviceKind
 from engine.wire.messages import DeviceInfo
@@ -15,6 +15,7 @@ from gui.theme import PlotRole, Theme, set_kind
 from gui.widgets.flow import FlowLayout
 from gui.widgets.meter import Meter
 from gui.widgets.quantities import bytes_of_text, bytes_text
+from gui.widgets.scrolling import scroll_area
 
 WIDTH = 320
 
@@ -87,15 +88,8 @@ class SideColumn(QFrame):
         column.addLayout(self._engine)
         column.addStretch(1)
         self._missing_title.hide()
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area = scroll_area(self.tr("Devices and engine"), inner, is_clear=True)
         area.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        area.setAccessibleName(self.tr("Devices and engine"))
-        area.setWidget(inner)
-        area.viewport().setAutoFillBackground(False)
-        inner.setAutoFillBackground(False)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(area)

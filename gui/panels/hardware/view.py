@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -28,6 +27,7 @@ from gui.panels.hardware.side import SideColumn
 from gui.theme import Theme, set_kind
 from gui.widgets.choice_field import SegmentedControl
 from gui.widgets.empty_state import EmptyState
+from gui.widgets.scrolling import scroll_area
 from gui.widgets.value_table import Column, ValueTable
 
 POLL_MS = 250
@@ -173,13 +173,7 @@ class HardwareView(QWidget):
         column.addWidget(self.runs)
         column.addWidget(self.no_runs)
         column.addStretch(1)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        area.setAccessibleName(self.tr("Plots and runs"))
-        area.setWidget(page)
+        area = scroll_area(self.tr("Plots and runs"), page)
         line = QFrame()
         set_kind(line, "hairline-vertical")
         row = QHBoxLayout(self)

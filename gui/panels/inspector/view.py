@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
 
 from engine.workbench.events import TokensWanted
 from gui.page import PanelContext
@@ -13,6 +13,7 @@ from gui.panels.inspector.memory import MemorySection
 from gui.panels.inspector.next_token import NextTokenSection
 from gui.panels.inspector.tokens import TokensSection
 from gui.theme import set_kind
+from gui.widgets.scrolling import scroll_area
 
 
 class Inspector(QFrame):
@@ -32,16 +33,10 @@ class Inspector(QFrame):
         # From the outside in: a style sheet makes Qt restyle all that a widget holds whenever that is put into another one.
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        scroll.setAccessibleName(self.tr("Inspector"))
-        layout.addWidget(scroll)
         inner = QWidget()
         set_kind(inner, "surface1")
-        scroll.setWidget(inner)
+        scroll = scroll_area(self.tr("Inspector"), inner)
+        layout.addWidget(scroll)
         column = QVBoxLayout(inner)
         column.setContentsMargins(0, 6, 0, 12)
         column.setSpacing(0)

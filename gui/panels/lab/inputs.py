@@ -5,8 +5,8 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QTabBar, QVBoxLayout, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QTabBar, QVBoxLayout, QWidget
 
 from engine.sampling.chain import Chain
 from gui.actions import keys_text
@@ -18,6 +18,7 @@ from gui.panels.lab.presenter.prompt import EngineView, PromptFault
 from gui.panels.lab.prompt_editor import PromptEditor
 from gui.theme import Theme, set_kind
 from gui.widgets.number_box import NumberBox
+from gui.widgets.scrolling import scroll_area
 
 WIDTH, NARROW_WIDTH = 372, 336
 RUN_KEYS = "Ctrl+Return"
@@ -165,15 +166,7 @@ class InputsColumn(QFrame):
         for each in (self.prompt, self.samples, self.draws, self.chain, self.compare):
             column.addWidget(each)
         column.addStretch(1)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        area.setAccessibleName(self.tr("What is asked"))
-        area.setWidget(inner)
-        area.viewport().setAutoFillBackground(False)
-        inner.setAutoFillBackground(False)
+        area = scroll_area(self.tr("What is asked"), inner, is_clear=True)
         foot = QHBoxLayout()
         foot.setContentsMargins(18, 10, 18, 12)
         foot.setSpacing(Theme.SPACE[1])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedLayout, QVBoxLayout, QWidget
 
@@ -27,6 +26,7 @@ from gui.panels.lab.presenter.samples import SamplesPage, SamplesPresenter
 from gui.panels.lab.samples_pane import SamplesPane
 from gui.theme import set_kind
 from gui.widgets.empty_state import EmptyState
+from gui.widgets.scrolling import scroll_area
 
 NARROW_BELOW = 1200
 RUN_ACTION = "lab.run"
@@ -318,11 +318,5 @@ def _scrolling(inner: QWidget, name: str) -> QScrollArea:
     column = QVBoxLayout(page)
     column.setContentsMargins(26, 18, 26, 22)
     column.addWidget(inner)
-    area = QScrollArea()
-    area.setWidgetResizable(True)
-    area.setFrameShape(QFrame.Shape.NoFrame)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    area.setAccessibleName(name)
-    area.setWidget(page)
+    area = scroll_area(name, page)
     return area

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from engine.base.fields import Value
 from engine.hardware.ram import lockable_bytes
@@ -22,6 +22,7 @@ from gui.panels.memory.values import KV_TYPE, MAIN_FIELDS, MORE_FIELDS, SHORTEST
 from gui.theme import Theme, set_kind
 from gui.widgets.busy import Busy
 from gui.widgets.choice_field import CalmComboBox
+from gui.widgets.scrolling import scroll_area
 
 WIDTH, NARROW_WIDTH = 372, 336
 FLUSH = "QPushButton { padding: 0; }"
@@ -188,20 +189,11 @@ class InputsColumn(QFrame):
         gpu.setContentsMargins(0, 0, 0, 0)
         gpu.addWidget(self.no_gpu)
         gpu.addStretch(1)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        area.setAccessibleName(self.tr("Model and options"))
         # From the outside in: a style sheet makes Qt restyle all that a widget holds whenever that is put into another one.
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(area)
         inner = QWidget()
-        area.setWidget(inner)
-        area.viewport().setAutoFillBackground(False)
-        inner.setAutoFillBackground(False)
+        outer.addWidget(scroll_area(self.tr("Model and options"), inner, is_clear=True))
         column = QVBoxLayout(inner)
         column.setContentsMargins(18, 16, 18, 16)
         column.setSpacing(Theme.SPACE[1])

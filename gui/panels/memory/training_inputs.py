@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from gui.forms import Form
 from gui.model_name import spoken_name
@@ -15,6 +16,7 @@ from gui.panels.memory.training_values import SHAPE_FIELDS, TRAIN_FIELDS, TrainP
 from gui.panels.memory.values import Choice
 from gui.theme import Theme, set_kind
 from gui.widgets.choice_field import CalmComboBox
+from gui.widgets.scrolling import scroll_area
 
 
 class TrainingInputs(QFrame):
@@ -32,27 +34,51 @@ class TrainingInputs(QFrame):
     field_changed = Signal(str, object)
     mode_chosen = Signal(object)
 
-    def __init__(self, theme: Theme, folded: bool, on_folded: object, parent: QWidget | None = None) -> None:
+    def __init__(self, theme: Theme, parent: QWidget) -> None:
+        """All but the recipe's fields, which `make_form` and `make_more` add."""
         super().__init__(parent)
         self._theme = theme
         self._choices: tuple[Choice, ...] | None = None
         self._path: Path | None = None
         set_kind(self, "column")
         self.setFixedWidth(theme.px(WIDTH))
-        self.mode = ModeSwitch(theme, Mode.TRAIN)
+        self._inner = QWidget()
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll_area(self.tr("Model and recipe"), self._inner, is_clear=True, parent=self))
+        self.mode = ModeSwitch(theme, Mode.TRAIN, self._inner)
         self.mode.mode_chosen.connect(self.mode_chosen)
-        self.models = CalmComboBox(self)
+        self.models = CalmComboBox(self._inner)
         self.models.setAccessibleName(self.tr("Model"))
         self.models.activated.connect(self._activated)
-        self.open_button = QPushButton(self.tr("Open file…"))
+        self.open_button = QPushButton(self.tr("Open file…"), self._inner)
         set_kind(self.open_button, "link")
         self.open_button.setStyleSheet(FLUSH)
         self.open_button.setAccessibleName(self.tr("Open a model file"))
         self.open_button.clicked.connect(self.open_wanted)
         self.shape: Form | None = None
-        self.form = Form(theme, TRAIN_FIELDS, advanced_folded=folded, on_advanced_folded=on_folded)  # type: ignore[arg-type]
-        self.form.field_changed.connect(self.field_changed)
+        self.form: Form | None = None
+        self.more: Form | None = None
         self._lay_out()
+
+    def make_form(self) -> None:
+        """Add the fields of the recipe that most people want."""
+        self.form = Form(self._theme, [each for each in TRAIN_FIELDS if not each.advanced], parent=self._inner)
+        self.form.field_changed.connect(self.field_changed)
+        self._column.addWidget(self.form)
+
+    def make_more(self, folded: bool, on_folded: Callable[[bool], None]) -> None:
+        """Add the others, in a fold that may be `folded`."""
+        self.more = Form(
+            self._theme,
+            [each for each in TRAIN_FIELDS if each.advanced],
+            advanced_folded=folded,
+            on_advanced_folded=on_folded,
+            parent=self._inner,
+        )
+        self.more.field_changed.connect(self.field_changed)
+        self._column.addWidget(self.more)
+        self._column.addStretch(1)
 
     def set_narrow(self, narrow: bool) -> None:
         """The narrower form, for small windows."""
@@ -71,13 +97,15 @@ class TrainingInputs(QFrame):
             self.models.setCurrentIndex(1 + paths.index(page.path) if page.path in paths else 0)
             self.models.setToolTip(str(page.path) if page.path is not None else "")
         self._show_shape(page)
-        self.form.set_values(page.recipe)
-        self.form.set_visible_keys(shown_keys(page.recipe))
+        for form in (self.form, self.more):
+            if form is not None:
+                form.set_values(page.recipe)
+                form.set_visible_keys(shown_keys(page.recipe))
 
     def _show_shape(self, page: TrainPage) -> None:
         """The numbers of a described model; its form is made when it is first wanted."""
         if page.path is None and self.shape is None:
-            self.shape = Form(self._theme, SHAPE_FIELDS)
+            self.shape = Form(self._theme, SHAPE_FIELDS, parent=self._inner)
             self.shape.field_changed.connect(self.field_changed)
             self._column.insertWidget(self._column.indexOf(self.models) + 1, self.shape)
         if self.shape is not None:
@@ -96,20 +124,7 @@ class TrainingInputs(QFrame):
         head = QHBoxLayout()
         head.addWidget(label, 1)
         head.addWidget(self.open_button)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        area.setAccessibleName(self.tr("Model and recipe"))
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(area)
-        inner = QWidget()
-        area.setWidget(inner)
-        area.viewport().setAutoFillBackground(False)
-        inner.setAutoFillBackground(False)
-        column = self._column = QVBoxLayout(inner)
+        column = self._column = QVBoxLayout(self._inner)
         column.setContentsMargins(18, 16, 18, 16)
         column.setSpacing(Theme.SPACE[1])
         column.addWidget(self.mode)
@@ -119,5 +134,3 @@ class TrainingInputs(QFrame):
         column.addLayout(head)
         column.addWidget(self.models)
         column.addSpacing(Theme.SPACE[1])
-        column.addWidget(self.form)
-        column.addStretch(1)

@@ -36,11 +36,12 @@ class TrainingSurface(Protocol):
 class TrainingPresenter:
     """One Train side."""
 
-    def __init__(self, workbench: Workbench, surface: TrainingSurface) -> None:
+    def __init__(self, workbench: Workbench, surface: TrainingSurface, path: Path | None) -> None:
+        """`path` is the model to begin with, None for one that is described; nothing is shown before somebody asks."""
         self._workbench, self._surface = workbench, surface
         self._opened: dict[Path, LibraryEntry] = {}
         recipe = {**RECIPE.defaults(), DEVICE_MEMORY.key: DEVICE_MEMORY.default}
-        self.page = TrainPage(self._choices(None), None, recipe, SHAPE.defaults())
+        self.page = TrainPage(self._choices(path), path, recipe, SHAPE.defaults())
         self._end: Callable[[], None] = workbench.subscribe(LibraryChanged, lambda _event: self._library_changed())
 
     def close(self) -> None:

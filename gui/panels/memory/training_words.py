@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QCoreApplication
 
 from engine.memory.fit import Fits
 from engine.memory.training.cost import GB, DeviceCost, Item, Place, TrainingCost, TrainPart
 from engine.memory.training.formats import Format
-from engine.memory.training.published import GIB, Checked
 from engine.memory.training.shape import ModelShape
 from engine.memory.training.verdict import TrainVerdict
 from gui.theme import PlotRole
@@ -17,6 +17,11 @@ from gui.widgets.ledger_table import LedgerRow
 from gui.widgets.quantities import MINUS, bytes_text, count_text, percent_text, unknown_text
 from gui.widgets.stacked_bar import Segment
 from gui.widgets.value_table import Cell
+
+if TYPE_CHECKING:
+    from engine.memory.training.published import Checked
+
+GIB = 1 << 30
 
 COLORS = {
     TrainPart.WEIGHTS: PlotRole.WEIGHTS,

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, QTimer, QUrl
+from PySide6.QtCore import QTimer, QUrl
 from PySide6.QtGui import QDesktopServices, QResizeEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
 from engine.base.fields import Value
 from engine.workbench.by_formula import ModelFormula
@@ -33,6 +33,7 @@ from gui.panels.memory.presenter import MemoryPresenter
 from gui.panels.memory.values import Page
 from gui.theme import Theme, set_kind
 from gui.widgets.empty_state import EmptyState
+from gui.widgets.scrolling import scroll_area
 
 if TYPE_CHECKING:
     from gui.panels.memory.training_view import TrainingView
@@ -118,12 +119,12 @@ class MemoryView(QWidget):
     def activated(self) -> None:
         self.presenter.activated()
         if self.training is not None:
-            self.training.presenter.activated()
+            self.training.activated()
 
     def close_panel(self) -> None:
         self._soon.stop()
         if self.training is not None:
-            self.training.presenter.close()
+            self.training.close()
         self.on_hardware.close()
         self.presenter.close()
         self.elsewhere.close()
@@ -137,7 +138,7 @@ class MemoryView(QWidget):
         if mode is Mode.TRAIN and self.training is None:
             from gui.panels.memory.training_view import TrainingView  # not before it is wanted: the page opens sooner
 
-            self.training = TrainingView(self._context, self.presenter.page.path)
+            self.training = TrainingView(self._context, self.presenter.page.path, self)
             self.training.mode_chosen.connect(self.show_mode)
             self._modes.addWidget(self.training)
             self._narrow(self.width())
@@ -214,13 +215,7 @@ class MemoryView(QWidget):
         column.addWidget(self.grid)
         column.addWidget(self.hardware)
         column.addStretch(1)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        area.setAccessibleName(self.tr("What the model takes"))
-        area.setWidget(page)
+        area = scroll_area(self.tr("What the model takes"), page)
         line = QFrame()
         set_kind(line, "hairline-vertical")
         right = QWidget()

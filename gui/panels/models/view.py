@@ -15,7 +15,6 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
-    QScrollArea,
     QStackedLayout,
     QVBoxLayout,
     QWidget,
@@ -29,6 +28,7 @@ from gui.panels.models.model_card import ModelCard
 from gui.panels.models.presenter import ModelsPresenter, Page
 from gui.theme import set_kind
 from gui.widgets.empty_state import EmptyState
+from gui.widgets.scrolling import scroll_area
 
 PAUSE_MS = 200
 NARROW_BELOW = 1200
@@ -163,13 +163,7 @@ class ModelsView(QWidget):
         column.setContentsMargins(26, 18, 26, 22)
         column.addWidget(self.card)
         column.addStretch(1)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        area.setAccessibleName(self.tr("The selected model"))
-        area.setWidget(page)
+        area = scroll_area(self.tr("The selected model"), page)
         line = QFrame()
         set_kind(line, "hairline-vertical")
         right = QWidget()

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from PySide6.QtCore import QPoint, Qt, QUrl
+from PySide6.QtCore import QPoint, QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication
-from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from engine.base.fields import Value
 from gui.forms import Form
@@ -18,6 +18,7 @@ from gui.page import PanelContext
 from gui.panels.settings.parts import AboutPart, KeyboardPart, PlacesPart
 from gui.panels.settings.presenter import EngineLine, PlaceRow, Section, SettingsPresenter, fields_of
 from gui.theme import Theme, set_kind
+from gui.widgets.scrolling import scroll_area
 
 NAV_WIDTH = 200
 COLUMN_WIDTH = 680
@@ -138,13 +139,7 @@ class SettingsView(QWidget):
             column.addWidget(heading)
             column.addWidget(self._body(section))
         column.addStretch(1)
-        self._area = QScrollArea()
-        self._area.setWidgetResizable(True)
-        self._area.setFrameShape(QFrame.Shape.NoFrame)
-        self._area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._area.setAccessibleName(self.tr("Settings"))
-        self._area.setWidget(self._inner)
+        self._area = scroll_area(self.tr("Settings"), self._inner)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)

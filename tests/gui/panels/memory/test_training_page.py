@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QApplication
 
 from engine.memory.fit import Fits
@@ -37,6 +38,7 @@ def training(page: OpenPage, smollm2: Path, qtbot) -> TrainingView:
     """The Train side with the starter model."""
     page.view.show_mode(Mode.TRAIN)
     training = page.view.training
+    qtbot.waitUntil(lambda: training.is_built, timeout=WAIT_MS)
     training.presenter.choose(smollm2)
     qtbot.waitUntil(lambda: training.presenter.page.cost is not None, timeout=WAIT_MS)
     return training
@@ -54,6 +56,26 @@ def test_train_is_one_click_away_and_so_is_the_way_back(page: OpenPage, qtbot) -
     assert page.view.inputs.isVisible()
     assert run.isChecked()
     assert not page.view.training.isVisible()
+
+
+def test_the_side_is_built_one_part_a_turn_and_takes_what_was_chosen_meanwhile(
+    page: OpenPage, smollm2: Path, qtbot
+) -> None:
+    page.view.show_mode(Mode.TRAIN)
+    training = page.view.training
+    assert not training.is_built
+    training.presenter.choose(smollm2)
+    left = [training.n_left]
+    other = QTimer(training, interval=0)  # whatever else the window has to do
+    other.timeout.connect(lambda: left.append(training.n_left))
+    other.start()
+    qtbot.waitUntil(lambda: training.is_built, timeout=WAIT_MS)
+    other.stop()
+    assert left[0] >= 6, "parts, not one heap"
+    assert all(before - after <= 1 for before, after in itertools.pairwise(left)), "never two in one turn"
+    qtbot.waitUntil(lambda: training.presenter.page.cost is not None, timeout=WAIT_MS)
+    assert training.presenter.page.path == smollm2
+    assert training.answer.table.isVisible()
 
 
 def test_a_real_model_is_taken_apart_and_the_table_sums_to_the_byte(training: TrainingView) -> None:
