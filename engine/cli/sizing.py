@@ -21,12 +21,12 @@ from engine.memory.formula.shapes import shape_texts
 from engine.memory.ledger import DeviceLedger, Ledger, Part
 from engine.models.address import is_hub_address
 from engine.models.header_files import is_header_file, not_here, source_of
-from engine.models.safetensors import SafetensorsModel
+from engine.models.safetensors import SafetensorsModel, stand_in
 from engine.models.shapes import SHAPE
 from engine.wire.load_options import LOAD_OPTIONS
 from engine.workbench.by_formula import FormulaEstimate, ModelFormula, best_of, differences
 from engine.workbench.events import Estimate
-from engine.workbench.hub_desk import Quant
+from engine.workbench.hub_desk import OnHub, Quant
 
 METHODS = ("dry-run", "formula", "both")
 
@@ -324,7 +324,7 @@ def _what_to_size(session: Session) -> Path | SafetensorsModel:
     if found.path is not None:
         return found.path
     if found.weights is not None:
-        return found.weights
+        return _of_weights(session, found)
     assert found.repository is not None
     quants = ", ".join(
         each.quant or each.address.file for each in found.repository.models if each.kind is ModelKind.MODEL
@@ -334,10 +334,27 @@ def _what_to_size(session: Session) -> Path | SafetensorsModel:
     )
 
 
+def _of_weights(session: Session, found: OnHub) -> Path | SafetensorsModel:
+    """A repository without GGUF files: its header as GGUF where a quantization or a whole load is asked about."""
+    asked, weights = session.arguments, found.weights
+    assert weights is not None
+    assert found.repository is not None
+    if not (found.repository.address.quant or asked.on or asked.fit or asked.beside or asked.device):
+        return weights
+    if found.stand_in is None:
+        raise KnownError(
+            "Of this repository only the weights can be estimated",
+            value=f"{weights.address}: {weights.architecture or 'unknown architecture'}",
+            next_step="leave out the quantization and options such as --on, or choose a repository with GGUF files",
+        )
+    return found.stand_in
+
+
 def _estimated(session: Session, weights: SafetensorsModel) -> int:
     """What each quantization of a repository without GGUF files would take."""
     document = {"model": safetensors_document(weights), "method": "estimate"}
-    session.put(document, safetensors_lines(weights))
+    whole = f"size hf:{weights.address.repo}:Q4_K_M plans a whole load of it, as a llama of these numbers"
+    session.put(document, [*safetensors_lines(weights), *([whole] if stand_in(weights, "Q4_K_M") is not None else [])])
     return 0
 
 

@@ -21,11 +21,18 @@ from engine.gguf.types import tensor_bytes
 from engine.models.address import HubAddress
 from engine.models.hub import Hub, ListedFile, json_object
 from engine.models.quantizing import FILE_TYPES, QuantizedModel, tensor_type
+from engine.models.shapes import TYPICAL_CONTEXT, Shape
 
 FIRST_BYTES = 256 << 10
 MAX_HEADER_BYTES = 64 << 20
 MAX_FILES = 512
 _PACKED = frozenset({"I8", "U8", "I16", "U16", "I32", "U32", "I64", "U64", "BOOL", "F4"})
+PLAIN = frozenset(
+    f"{name}ForCausalLM" for name in ("Llama", "Mistral", "Qwen2", "Qwen3", "SmolLM3", "Granite", "Olmo2", "Exaone")
+)
+"""Transformers' names of decoders that are built like llama: the same matrices, and a cache of every token in each layer."""
+SAME_WITHIN = 0.01
+"""How far a shape's parameters may be from those that are there; biases and norms of heads are less."""
 _ROLES = (
     (re.compile(r"(^|\.)(embed_tokens|wte|word_embeddings|tok_embeddings)\.weight$"), "token_embd"),
     (re.compile(r"(^|\.)(lm_head|embed_out)\.weight$"), "output"),
@@ -56,6 +63,8 @@ class SafetensorsModel:
         size_bytes: of the Safetensors files.
         architecture: transformers' name ("LlamaForCausalLM").
         n_layer, n_embd, n_head, n_head_kv, n_ff, n_vocab, n_ctx_train: as in the names of llama.h.
+        n_embd_head: the width of one head where it is said apart from the model's width.
+        is_tied: output and embedding are one matrix.
         is_packed: the weights are stored several in one number (GPTQ, AWQ …), so `n_params` is not the model's.
         estimates: what each quantization would take, largest first; empty where `is_packed`.
     """
@@ -72,6 +81,8 @@ class SafetensorsModel:
     n_ff: int | None
     n_vocab: int | None
     n_ctx_train: int | None
+    n_embd_head: int | None
+    is_tied: bool
     is_packed: bool
     estimates: tuple[QuantEstimate, ...]
 
@@ -126,6 +137,38 @@ def read_safetensors(
     if any(each.path == "config.json" for each in files):
         config = hub.read_json(HubAddress(address.repo, "config.json", address.revision), stop=stop)
     return _model(address, tensors, config, sum(each.size_bytes for each in chosen))
+
+
+def stand_in(model: SafetensorsModel, file_type: str) -> Shape | None:
+    """The shape of the GGUF file that such a model would be, to plan its load with; None where it would mislead.
+
+    For plain decoders alone (`PLAIN`), whose caches are those of a llama with the same numbers, and only where these
+    numbers come to the parameters that are there.
+
+    Args:
+        file_type: the label of the quantization ("Q4_K_M").
+    """
+    numbers = (model.n_layer, model.n_embd, model.n_head, model.n_head_kv, model.n_ff, model.n_vocab)
+    if model.architecture not in PLAIN or model.is_packed or None in numbers:
+        return None
+    n_layer, n_embd, n_head, n_head_kv, n_ff, n_vocab = (each or 0 for each in numbers)
+    if n_head % n_head_kv or (not model.n_embd_head and n_embd % n_head):
+        return None
+    title = model.address.repo.rpartition("/")[2]
+    shape = Shape(
+        n_layer=n_layer,
+        n_embd=n_embd,
+        n_head=n_head,
+        n_head_kv=n_head_kv,
+        n_ff=n_ff,
+        n_vocab=n_vocab,
+        file_type=file_type,
+        n_ctx_train=model.n_ctx_train or TYPICAL_CONTEXT,
+        n_embd_head=model.n_embd_head or 0,
+        is_tied=model.is_tied,
+        title=title,
+    )
+    return shape if abs(shape.n_params - model.n_params) <= SAME_WITHIN * model.n_params else None
 
 
 def _header(hub: Hub, where: HubAddress, stop: threading.Event | None) -> Mapping[str, Any]:
@@ -188,6 +231,8 @@ def _model(address: HubAddress, tensors: list[_Tensor], config: Mapping[str, Any
         n_ff=_whole(sizes, "intermediate_size", "n_inner"),
         n_vocab=_whole(sizes, "vocab_size"),
         n_ctx_train=_whole(sizes, "max_position_embeddings", "n_positions"),
+        n_embd_head=_whole(sizes, "head_dim"),
+        is_tied=not any(_role(each.name) == "output" for each in tensors),
         is_packed=is_packed,
         estimates=() if is_packed or not n_params else _estimates(tensors, n_blocks, gqa, n_params),
     )

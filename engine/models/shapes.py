@@ -71,11 +71,15 @@ _SAME_WITHIN = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A complete shape: every number of `SHAPE`, none left open. Output and embedding are two matrices.
+    """A complete shape: every number of `SHAPE`, none left open.
 
     Attributes:
         n_layer, n_embd, n_head, n_head_kv, n_ff, n_vocab: as the names of llama.h.
         file_type: the label of the quantization ("Q4_K_M").
+        n_ctx_train: the context that it was trained for, tokens.
+        n_embd_head: the width of one head, where the heads do not share the model's width; 0 where they do.
+        is_tied: output and embedding are one matrix.
+        title: what the model is called; "" for a name made of its size.
     """
 
     n_layer: int
@@ -85,21 +89,30 @@ class Shape:
     n_ff: int
     n_vocab: int
     file_type: str
+    n_ctx_train: int = TYPICAL_CONTEXT
+    n_embd_head: int = 0
+    is_tied: bool = False
+    title: str = ""
 
     @property
     def n_params(self) -> int:
         """Elements of all tensors."""
-        per_layer = 2 * self.n_embd * (self.n_embd + self._kv_width) + 3 * self.n_embd * self.n_ff + 2 * self.n_embd
-        return self.n_layer * per_layer + 2 * self.n_embd * self.n_vocab + self.n_embd
+        attention = 2 * self.n_embd * (self._head * self.n_head + self._kv_width)
+        per_layer = attention + 3 * self.n_embd * self.n_ff + 2 * self.n_embd
+        return self.n_layer * per_layer + (1 if self.is_tied else 2) * self.n_embd * self.n_vocab + self.n_embd
 
     @property
     def name(self) -> str:
         """A name that tells such models apart: described-8.0B-Q4_K_M."""
-        return f"described-{size_label(self.n_params)}-{self.file_type}"
+        return f"{self.title or f'described-{size_label(self.n_params)}'}-{self.file_type}"
+
+    @property
+    def _head(self) -> int:
+        return self.n_embd_head or self.n_embd // self.n_head
 
     @property
     def _kv_width(self) -> int:
-        return self.n_embd // self.n_head * self.n_head_kv
+        return self._head * self.n_head_kv
 
     def header(self) -> tuple[bytes, int]:
         """The GGUF header of this model (architecture llama), and the size in bytes of the whole file."""
@@ -108,13 +121,15 @@ class Shape:
             "general.name": self.name,
             "general.file_type": FILE_TYPES[self.file_type].file_type,
             "llama.block_count": self.n_layer,
-            "llama.context_length": TYPICAL_CONTEXT,
+            "llama.context_length": self.n_ctx_train,
             "llama.embedding_length": self.n_embd,
             "llama.feed_forward_length": self.n_ff,
             "llama.attention.head_count": self.n_head,
             "llama.attention.head_count_kv": self.n_head_kv,
             "llama.attention.layer_norm_rms_epsilon": 1e-5,
-            "llama.rope.dimension_count": self.n_embd // self.n_head,
+            "llama.attention.key_length": self._head,
+            "llama.attention.value_length": self._head,
+            "llama.rope.dimension_count": self._head,
             "llama.vocab_size": self.n_vocab,
             "tokenizer.ggml.model": "no_vocab",
         }
@@ -122,18 +137,22 @@ class Shape:
 
     def _tensors(self) -> Iterator[TensorPlan]:
         model = QuantizedModel(FILE_TYPES[self.file_type], self.n_layer, self.n_head // self.n_head_kv)
-        wide, kv = self.n_embd, self._kv_width
+        wide, kv, heads = self.n_embd, self._kv_width, self._head * self.n_head
 
         def plan(name: str, *shape: int, layer: int = 0) -> TensorPlan:
-            return TensorPlan(f"{name}.weight", shape, tensor_type(model, name.rpartition(".")[2], shape, layer))
+            role = name.rpartition(".")[2]
+            if self.is_tied and role == "token_embd":
+                role = "output"  # it stands for both, and llama-quantize treats it as the output
+            return TensorPlan(f"{name}.weight", shape, tensor_type(model, role, shape, layer))
 
         yield plan("token_embd", wide, self.n_vocab)
         yield plan("output_norm", wide)
-        yield plan("output", wide, self.n_vocab)
+        if not self.is_tied:
+            yield plan("output", wide, self.n_vocab)
         for layer in range(self.n_layer):
             shapes = {
-                "attn_norm": (wide,), "attn_q": (wide, wide), "attn_k": (wide, kv), "attn_v": (wide, kv),
-                "attn_output": (wide, wide), "ffn_norm": (wide,), "ffn_gate": (wide, self.n_ff),
+                "attn_norm": (wide,), "attn_q": (wide, heads), "attn_k": (wide, kv), "attn_v": (wide, kv),
+                "attn_output": (heads, wide), "ffn_norm": (wide,), "ffn_gate": (wide, self.n_ff),
                 "ffn_up": (wide, self.n_ff), "ffn_down": (self.n_ff, wide),
             }  # fmt: skip
             for name, shape in shapes.items():

@@ -17,9 +17,13 @@ from engine.gguf.card import ModelKind
 from engine.models.address import HubAddress, hub_address
 from engine.models.header_files import HeaderFile, Part, folder_of, keep
 from engine.models.hub import Hub
+from engine.models.quantizing import FILE_TYPES
 from engine.models.remote import RemoteModel, fetch_headers, remote_models
-from engine.models.safetensors import SafetensorsModel, read_safetensors, safetensors_files
-from engine.models.shapes import shape_of
+from engine.models.safetensors import SafetensorsModel, read_safetensors, safetensors_files, stand_in
+from engine.models.shapes import Shape, shape_of
+
+USUAL = "Q4_K_M"
+"""The quantization that most people take, where nobody says another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +43,14 @@ class OnHub:
         path: the header file, None when the address does not name one model.
         repository: what the repository holds, where it was looked at.
         weights: of a repository without GGUF files, what its Safetensors files hold.
+        stand_in: the header file of the GGUF file that these would be, in the address's quantization or in Q4_K_M; None
+            where the model is not built plainly enough to say.
     """
 
     path: Path | None
     repository: Repository | None = None
     weights: SafetensorsModel | None = None
+    stand_in: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +115,13 @@ class HubDesk:
     ) -> int:
         """Make the header file of a model that is only described (`SHAPE`); asks nobody. Returns the job's id."""
 
-        def make(_hub: Hub, _task: Task) -> Path:
-            wanted = shape_of(shape)
-            head, size = wanted.header()
-            part = Part(f"{wanted.name}.gguf", size, head)
-            return keep(folder_of(self._cache, f"described\n{wanted}"), HeaderFile("", (part,)))
+        return self._ask(lambda _hub, _task: self._keep(shape_of(shape)), then, failed)
 
-        return self._ask(make, then, failed)
+    def _keep(self, shape: Shape) -> Path:
+        """The header file of a described model."""
+        head, size = shape.header()
+        part = Part(f"{shape.name}.gguf", size, head)
+        return keep(folder_of(self._cache, f"described\n{shape}"), HeaderFile("", (part,)))
 
     def _ask(
         self, work: Callable[[Hub, Task], Any], then: Callable[[Any], None], failed: Callable[[Trouble], None]
@@ -145,7 +152,13 @@ class HubDesk:
         if models:
             return OnHub(None, repository)
         weights = read_safetensors(hub, address, files, stop=task.stop, progress=task.progress)
-        return OnHub(None, repository, weights)
+        quant = address.quant.upper() or USUAL
+        if quant not in FILE_TYPES:
+            raise KnownError(
+                "There is no such quantization", value=str(address), next_step=f"choose one of {', '.join(FILE_TYPES)}"
+            )
+        shape = stand_in(weights, quant)
+        return OnHub(None, repository, weights, None if shape is None else self._keep(shape))
 
 
 def _repository(hub: Hub, address: HubAddress, task: Task) -> tuple[Repository, Any]:

@@ -124,8 +124,9 @@ class ElsewherePresenter:
         if found.repository is not None:
             models = tuple(each for each in found.repository.models if each.kind is ModelKind.MODEL)
         self._set(is_busy=False, models=models if len(models) > 1 else (), weights=found.weights)
-        if found.path is not None:
-            self._choose(found.path)
+        path = found.path or found.stand_in
+        if path is not None:
+            self._choose(path)
 
     def _failed(self, trouble: Trouble) -> None:
         self._job_id = None

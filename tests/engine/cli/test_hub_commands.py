@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from engine.gguf.reader import read_header
 from tests.support.fake_hub import FakeHub, fake_hub
 from tests.support.made_models import random_llama
+from tests.support.safetensors_files import smollm2_as_safetensors
 
 ROOT = Path(__file__).parents[3]
 REPO, NAME = "owner/SmolLM2-GGUF", "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -109,6 +111,26 @@ def test_a_repository_without_gguf_files_gives_estimates(hub: FakeHub, tmp_path:
     text = run(tmp_path, "models", "show", f"hf:{REPO}").stdout
     assert "estimated, weights alone" in text
     assert "no GGUF files; 1 Safetensors files" in run(tmp_path, "models", "files", REPO).stdout
+
+
+def test_a_plain_model_of_safetensors_is_planned_whole_here_and_on_other_devices(
+    hub: FakeHub, tmp_path: Path, smollm2: Path
+) -> None:
+    hub.files[REPO] = smollm2_as_safetensors(smollm2)
+    assert "plans a whole load" in run(tmp_path, "size", f"hf:{REPO}").stdout
+    found = answer(tmp_path, "size", f"hf:{REPO}:Q4_1")
+    parts = found["devices"][0]["parts"]
+    assert parts["kv"] == 94_371_840  # as of the GGUF file of this model
+    assert abs(parts["weights"] - read_header(smollm2).weights_bytes) < 4096
+    assert found["fits"] == "yes"
+    elsewhere = answer(tmp_path, "size", f"hf:{REPO}", "--on", "rtx-3090")
+    assert elsewhere["on"]["n_gpu_layers"] == 31
+    assert "choose one of" in run(tmp_path, "size", f"hf:{REPO}:Q9_X").stderr
+    hub.files[REPO] = smollm2_as_safetensors(smollm2, architectures=["Gemma2ForCausalLM"])
+    refused = run(tmp_path, "size", f"hf:{REPO}", "--on", "rtx-3090")
+    assert refused.returncode == 2
+    assert "Gemma2ForCausalLM" in refused.stderr
+    assert "plans a whole load" not in run(tmp_path, "size", f"hf:{REPO}").stdout
 
 
 def test_a_described_model_is_sized(tmp_path: Path) -> None:

@@ -4,62 +4,22 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from engine.base.errors import KnownError
 from engine.gguf.reader import read_header
+from engine.gguf.types import TensorType
+from engine.memory.formula.architecture import architecture_of
 from engine.models.address import HubAddress
 from engine.models.hub import Hub
 from engine.models.quantizing import FILE_TYPES
-from engine.models.safetensors import SafetensorsModel, read_safetensors
+from engine.models.safetensors import SafetensorsModel, read_safetensors, stand_in
 from tests.support.fake_hub import FakeHub
+from tests.support.safetensors_files import CONFIG, safetensors, smollm2_as_safetensors, transformers_names
 
 REPO = HubAddress("owner/model")
-CONFIG = {
-    "architectures": ["LlamaForCausalLM"],
-    "hidden_size": 576,
-    "num_hidden_layers": 30,
-    "num_attention_heads": 9,
-    "num_key_value_heads": 3,
-    "intermediate_size": 1536,
-    "vocab_size": 49_152,
-    "max_position_embeddings": 8192,
-}
-NAMES = {
-    "attn_q": "self_attn.q_proj",
-    "attn_k": "self_attn.k_proj",
-    "attn_v": "self_attn.v_proj",
-    "attn_output": "self_attn.o_proj",
-    "ffn_gate": "mlp.gate_proj",
-    "ffn_up": "mlp.up_proj",
-    "ffn_down": "mlp.down_proj",
-    "attn_norm": "input_layernorm",
-    "ffn_norm": "post_attention_layernorm",
-}
-
-
-def safetensors(tensors: Mapping[str, tuple[str, tuple[int, ...]]]) -> bytes:
-    """The beginning of a Safetensors file; nobody reads its data."""
-    entries = {
-        name: {"dtype": dtype, "shape": shape, "data_offsets": [0, 0]} for name, (dtype, shape) in tensors.items()
-    }
-    raw = json.dumps({"__metadata__": {"format": "pt"}, **entries}).encode()
-    return struct.pack("<Q", len(raw)) + raw + bytes(4096)
-
-
-def transformers_names(model: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """The tensors of a GGUF llama as transformers names and orders them."""
-    found = {}
-    for each in read_header(model).tensors:
-        steps = each.name.removesuffix(".weight").split(".")
-        name = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}.get(steps[0])
-        if name is None:
-            name = f"model.layers.{steps[1]}.{NAMES[steps[2]]}"
-        found[f"{name}.weight"] = ("BF16", tuple(reversed(each.shape)))
-    return found
 
 
 def read(hub: FakeHub) -> SafetensorsModel:
@@ -131,3 +91,49 @@ def test_files_that_cannot_be_read_are_refused_in_words(
     with pytest.raises(KnownError, match=words) as caught:
         read(hub)
     assert caught.value.trouble.next_step
+
+
+def test_a_plain_decoder_is_planned_as_the_gguf_file_that_it_would_be(hub: FakeHub, smollm2: Path) -> None:
+    hub.files[REPO.repo] = smollm2_as_safetensors(smollm2)
+    shape = stand_in(read(hub), "Q4_1")
+    assert shape is not None
+    assert shape.n_params == 134_515_008
+    assert (shape.is_tied, shape.n_ctx_train, shape.name) == (True, 8192, "model-Q4_1")
+    head, size = shape.header()
+    assert abs(size - len(head) - read_header(smollm2).weights_bytes) < 4096  # what lies between tensors
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"architectures": ["Gemma2ForCausalLM"]},
+        {"architectures": None},
+        {"intermediate_size": 2048},
+        {"num_key_value_heads": 2},
+        {"num_hidden_layers": None},
+        {"head_dim": 128},
+    ],
+    ids=str,
+)
+def test_what_is_not_built_plainly_or_does_not_add_up_is_not_planned(
+    hub: FakeHub, smollm2: Path, changes: dict[str, object]
+) -> None:
+    hub.files[REPO.repo] = smollm2_as_safetensors(smollm2, **changes)
+    assert stand_in(read(hub), "Q4_1") is None
+
+
+def test_heads_may_be_wider_than_their_share_of_the_model(tmp_path: Path) -> None:
+    model = SafetensorsModel(
+        REPO, 596_049_920, (("BF16", 596_049_920),), 0, "Qwen3ForCausalLM", 28, 1024, 16, 8, 3072, 151_936, 40_960,
+        128, is_tied=True, is_packed=False, estimates=(),
+    )  # fmt: skip
+    shape = stand_in(model, "Q8_0")  # Qwen3-0.6B
+    assert shape is not None
+    path = tmp_path / "header.gguf"
+    head, size = shape.header()
+    with path.open("wb") as file:
+        file.write(head)
+        file.truncate(size)  # a hole for the weights
+    found = architecture_of(read_header(path))
+    assert found.head_k == found.head_v == (128,) * 28
+    assert TensorType.F16.row_bytes(found.head_k[0] * found.n_head_kv[0]) == 2048

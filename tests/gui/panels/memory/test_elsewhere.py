@@ -16,6 +16,7 @@ from gui.theme import Theme
 from tests.support.fake_hub import FakeHub, fake_hub
 from tests.support.made_models import random_llama
 from tests.support.pages import OpenPage, open_page, unnamed_controls
+from tests.support.safetensors_files import smollm2_as_safetensors
 
 WAIT_MS = 60_000
 REPO, NAME = "owner/SmolLM2-GGUF", "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -127,6 +128,18 @@ def test_a_repository_without_gguf_files_is_estimated(page: OpenPage, hub: FakeH
     qtbot.waitUntil(lambda: body.found.isVisibleTo(page.view), timeout=WAIT_MS)
     assert "34M parameters" in body.found.text()
     assert "Q8_0 · ~ 34.0 MiB" in body.found.text()
+
+
+def test_a_plain_model_of_safetensors_is_planned_at_once(page: OpenPage, hub: FakeHub, smollm2: Path, qtbot) -> None:
+    hub.files[REPO] = smollm2_as_safetensors(smollm2)
+    body = page.view.inputs.elsewhere.contents()
+    find(page, REPO)
+    shown = page.view.presenter
+    qtbot.waitUntil(lambda: shown.page.answer is not None and not shown.page.is_planning, timeout=WAIT_MS)
+    assert body.found.isVisibleTo(page.view)
+    assert shown.page.answer.ledger.size_of(Part.KV) == 94_371_840
+    assert shown.page.card.n_ctx_train == 8192
+    assert "not here" in page.view.inputs.models.currentText()
 
 
 def test_a_shape_is_sized_and_an_impossible_one_explained(page: OpenPage, qtbot) -> None:
