@@ -28,7 +28,7 @@ from engine.models.header_files import laid_out
 from engine.wire.load_options import LOAD_OPTIONS
 from engine.wire.messages import DeviceInfo, DeviceKind
 from engine.workbench.beside_files import BesideFiles
-from engine.workbench.curve import kv_text
+from engine.workbench.curve import CurveLine, MemoryCurve, kv_text, largest_on
 
 if TYPE_CHECKING:
     from engine.memory.formula.prediction import Formula
@@ -190,6 +190,32 @@ class Formulas:
             left = room(middle * N_CTX_STEP)
             low, high = (middle, high) if left and min(left.values()) >= 0 else (low, middle - 1)
         return low * N_CTX_STEP
+
+    def curve(
+        self,
+        model: ModelFormula,
+        options: Mapping[str, Value],
+        cache_types: Sequence[tuple[str, str]],
+        contexts: Sequence[int],
+    ) -> MemoryCurve:
+        """Memory against context, for where the engine cannot be asked; on the calling thread, under a millisecond a line.
+
+        Args:
+            cache_types: pairs of K and V formats; one that is refused keeps its trouble.
+            contexts: in tokens, ascending.
+        """
+        wanted, freed = LOAD_OPTIONS.checked(options), self._planner.freed_bytes()
+
+        def line(pair: tuple[str, str]) -> CurveLine:
+            typed = {**wanted, "type_k": pair[0], "type_v": pair[1]}
+            try:
+                ledgers = tuple(self.ledger(model, {**typed, "n_ctx": each}) for each in contexts)
+            except KnownError as error:
+                return CurveLine(*pair, (), None, error.trouble)
+            limit = largest_on(ledgers, freed, self._planner.margin) if len(ledgers) > 1 else None
+            return CurveLine(*pair, ledgers, limit)
+
+        return MemoryCurve(str(model.path), tuple(line(each) for each in cache_types), freed)
 
     def compare(
         self,

@@ -8,7 +8,7 @@ what was done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -277,11 +277,23 @@ class MemoryPresenter:
                 self._advise()
 
         def failed(_trouble: Trouble) -> None:
-            if key == self._curve_key:  # the page says why already; next time it is asked again
-                self._curve_key = None
-                self._set(curve=None, limit=None, is_curve_old=False)
+            if key != self._curve_key:
+                return
+            self._curve_key = None  # the page says why already; next time it is asked again
+            curve = self._curve_by_formula(pairs, contexts)
+            self._drawn_for = others
+            self._set(curve=curve, limit=None, is_curve_old=False)
+            if curve is not None:
+                self._advise()
 
         self._workbench.memory_curve(path, options, pairs, contexts, then, failed)
+
+    def _curve_by_formula(self, pairs: Sequence[tuple[str, str]], contexts: Sequence[int]) -> MemoryCurve | None:
+        """The curve where the engine does not answer (beside a model on RPC servers); None where nobody knows."""
+        if self._formula is None:
+            return None
+        curve = self._workbench.formulas.curve(self._formula, self.options, pairs, contexts)
+        return curve if any(each.ledgers for each in curve.lines) else None
 
     # ---- inside -------------------------------------------------------------------------------------------------
 

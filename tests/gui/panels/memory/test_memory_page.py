@@ -23,6 +23,7 @@ from gui.widgets.elided_label import ElidedLabel
 from tests.support.adapters import ADAPTER_BYTES, adapter, projector
 from tests.support.made_models import random_llama
 from tests.support.pages import OpenPage, open_page, unnamed_controls
+from tests.support.rpc_servers import rpc_servers
 
 WAIT_MS = 60_000
 
@@ -345,3 +346,32 @@ def test_files_that_are_used_with_the_model_count_everywhere_and_can_be_taken_ou
     assert presenter.page.answer.ledger.size_of(Part.BESIDE) is None
     assert abs(presenter.page.answer.ledger.sum_bytes - alone.answer.ledger.sum_bytes) < 2**21  # a process each
     assert not section.refused.isVisible()
+
+
+def test_beside_a_model_on_servers_the_formula_draws_the_curve(
+    page: OpenPage, smollm2: Path, tmp_path: Path, qtbot
+) -> None:
+    view, workbench = page.view, page.workbench
+    folder = tmp_path / "servers"
+    folder.mkdir()
+    with rpc_servers(folder) as servers:
+        workbench.set_setting("rpc_servers", tuple(each.address for each in servers))
+        workbench.open_model(smollm2, {**workbench.load_options, "n_ctx": 1024})
+        qtbot.waitUntil(lambda: workbench.measured is not None and is_loaded_on_servers(view), timeout=WAIT_MS)
+        view.presenter.plan()
+        qtbot.waitUntil(lambda: is_settled(view) and view.presenter.page.curve is not None, timeout=WAIT_MS)
+        shown = view.presenter.page
+        assert "cannot plan beside a model that is on RPC servers" in shown.trouble.what
+        lines = {line.type_k: line for line in shown.curve.lines}
+        assert set(lines) >= {"f16", "q8_0", "q4_0"}
+        first, *_, last = lines["f16"].ledgers
+        assert [each.name for each in last.devices] == ["RAM", "RPC0", "RPC1"]
+        assert last.size_of(Part.KV) == 23_040 * last.n_ctx
+        assert first.size_of(Part.KV) == 23_040 * first.n_ctx
+        assert view.answer.curve.isVisible()
+        workbench.set_setting("rpc_servers", ())
+
+
+def is_loaded_on_servers(view: MemoryView) -> bool:
+    facts = view.presenter._workbench.state.facts
+    return facts is not None and "RPC0" in facts.devices
