@@ -87,7 +87,7 @@ SETTINGS = FieldSet(
         Field(
             key="samples_per_second",
             kind=FieldKind.INT,
-            default=4,
+            default=2,
             label="Hardware samples",
             help="How often processor, memory and GPU are read.",
             minimum=1,

@@ -18,9 +18,10 @@ from PySide6.QtCore import QObject, Qt, QTimer
 from engine.base.bus import Bus
 
 BUSY_MS = 16
-WRITING_MS = (
-    32  # an answer's text comes in frames 50 ms apart or more; each tick more takes from the processor that writes it
-)
+# An answer's text comes in frames 50 ms apart or more, 100 where the engine's threads take every core; each tick takes from
+# the processor that writes it.
+WRITING_MS = 50
+CROWDED_MS = 100
 IDLE_MS = 50
 BUDGET_MS = 8.0
 QUIET_AFTER_S = 2.0
@@ -73,12 +74,16 @@ class Bridge(QObject):
 
     @property
     def interval_ms(self) -> int:
-        """The present tick: 16 ms while something happens, 50 ms while an answer is written and after two quiet seconds."""
+        """The present tick: 16 ms while something happens, 50 or 100 ms while an answer is written, 50 after two quiet seconds."""
         return self._timer.interval()
 
-    def set_active(self, active: bool, *, is_writing: bool = False) -> None:
-        """Keep the short tick while a run, a load or a download is on, however quiet it is; while text comes a longer one."""
-        self._active, self._busy_ms = active, WRITING_MS if is_writing else BUSY_MS
+    def set_active(self, active: bool, *, is_writing: bool = False, is_crowded: bool = False) -> None:
+        """Keep the short tick while a run, a load or a download is on, however quiet it is; while text comes a longer one.
+
+        `is_crowded`: the engine's threads take every core.
+        """
+        self._active = active
+        self._busy_ms = BUSY_MS if not is_writing else CROWDED_MS if is_crowded else WRITING_MS
         if active:
             self._set_interval(self._busy_ms)
 

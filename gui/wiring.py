@@ -13,6 +13,7 @@ from PySide6.QtCore import QObject, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices
 
 from engine.base.bus import Unsubscribe
+from engine.base.cores import cores, takes_every_core
 from engine.base.errors import KnownError, Remedy, RemedyKind, Trouble
 from engine.runtime.supervisor import EngineState, Phase
 from engine.wire.messages import FinishReason, RunStats
@@ -179,7 +180,9 @@ class Wiring(QObject):
 
     def _engine_changed(self, event: EngineChanged) -> None:
         state = event.state
-        self.bridge.set_active(state.is_busy, is_writing=state.phase is Phase.WRITING)
+        is_writing, facts = state.phase is Phase.WRITING, state.facts
+        is_crowded = is_writing and facts is not None and takes_every_core(facts.devices, facts.n_threads, cores())
+        self.bridge.set_active(state.is_busy, is_writing=is_writing, is_crowded=is_crowded)
         if state.phase is Phase.READING:
             self._thinking = False
             self._hardware_timer.start()  # the next look a second from now, not just before the first token

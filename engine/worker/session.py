@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 
+from engine.base.cores import cores
 from engine.base.errors import KnownError, Remedy, RemedyKind
 from engine.base.fields import Value
 from engine.gguf.card import Card
@@ -60,13 +61,6 @@ class Threads:
         asked_batch = int(str(options["n_threads_batch"]))
         decode = asked or automatic
         return cls(decode, asked_batch or (asked or automatic))
-
-
-def cores() -> int:
-    """The logical cores that this process may use."""
-    if hasattr(psutil.Process, "cpu_affinity"):
-        return len(psutil.Process().cpu_affinity())
-    return psutil.cpu_count() or 1
 
 
 class Session:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
+from engine.base.cores import cores, takes_every_core
 from engine.base.errors import KnownError
 from engine.chat.context import overflow_trouble
 from engine.chat.stream import StopMatcher
@@ -26,7 +27,6 @@ from engine.wire.messages import (
     FinishReason,
     Generate,
     LogLine,
-    ModelFacts,
     PrefillProgress,
     RunDone,
     RunStarted,
@@ -38,21 +38,19 @@ from engine.worker.bench import CONTENDED_BELOW, CpuShare
 from engine.worker.prompting import prepare, spelled
 from engine.worker.samplers import SamplerChain, check_logits
 from engine.worker.schemas import grammar_of_schema
-from engine.worker.session import Aborted, Session, cores
+from engine.worker.session import Aborted, Session
 from engine.worker.speculation import refuse_speculation, steps_of
 
 BUNDLE_S = 0.05
 """Pieces that come within so short a time travel in one frame: as often as a window draws them."""
-CROWDED_BUNDLE_S = 0.15
-"""The same where the engine's threads take every core. What the window draws then takes from all of them: the others wait
-for the one that lost its core. On two cores, ten frames a second cost a twentieth of the speed.
+CROWDED_BUNDLE_S = 0.1
+"""The same where the engine's threads take every core, and each frame takes from all of them."""
+HASTY_TPS = 40.0
+"""Tokens a second that nobody reads along with."""
+HASTY_BUNDLE_S = 0.25
+"""Where the engine's threads take every core and text comes faster than it can be read. On two cores, ten frames a second
+cost a twentieth of the speed.
 """
-
-
-def bundle_s(facts: ModelFacts, n_cores: int) -> float:
-    """How long pieces are gathered, in seconds, for a model on a computer of so many logical cores that we may use."""
-    is_on_cores = all(each.startswith("CPU") for each in facts.devices)
-    return CROWDED_BUNDLE_S if is_on_cores and facts.n_threads >= n_cores else BUNDLE_S
 
 
 class RunControl(Protocol):
@@ -147,7 +145,8 @@ def write_answer(
     )
     stops = options["stop"]
     all_stops = (*(stops if isinstance(stops, tuple) else ()), *prepared.stops)
-    writer = _Writer(command.run_id, all_stops, emit, bundle_s(session.facts, cores()))
+    is_crowded = takes_every_core(session.facts.devices, session.facts.n_threads, cores())
+    writer = _Writer(command.run_id, all_stops, emit, is_crowded=is_crowded)
     changes: list[ChainChange] = []
     prefill_s = 0.0
     share: CpuShare | None = None
@@ -264,8 +263,8 @@ class _Progress:
 class _Writer:
     """Sends pieces on, held back by the stop texts and bundled by time."""
 
-    def __init__(self, run_id: int, stops: tuple[str, ...], emit: Callable[[Event], None], bundle_s: float) -> None:
-        self._run_id, self._emit, self._bundle_s = run_id, emit, bundle_s
+    def __init__(self, run_id: int, stops: tuple[str, ...], emit: Callable[[Event], None], *, is_crowded: bool) -> None:
+        self._run_id, self._emit, self._is_crowded = run_id, emit, is_crowded
         self._matcher = StopMatcher(stops)
         self._waiting = bytearray()
         self._tokens: list[int] = []
@@ -305,9 +304,14 @@ class _Writer:
         if self.first_s is None:
             self.first_s = now
             self._send(n_past, now)
-        elif now - self._sent_s >= self._bundle_s:
+        elif now - self._sent_s >= self._bundle_s(now - self.first_s):
             self._send(n_past, now)
         return step.stopped or ""
+
+    def _bundle_s(self, writing_s: float) -> float:
+        if not self._is_crowded:
+            return BUNDLE_S
+        return HASTY_BUNDLE_S if self.n_completion > HASTY_TPS * writing_s else CROWDED_BUNDLE_S
 
     def flush(self, n_past: int) -> None:
         """Send what was held back."""

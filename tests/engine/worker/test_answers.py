@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import msgspec
+from pathlib import Path
+
 import pytest
 
+from engine.base.cores import cores, takes_every_core
 from engine.sampling.chain import Chain
 from engine.wire.messages import Cancel, ChainLink, ChatMessage, FinishReason, Prompt
-from engine.worker.writing import BUNDLE_S, CROWDED_BUNDLE_S, bundle_s
+from engine.worker.writing import CROWDED_BUNDLE_S, HASTY_BUNDLE_S, HASTY_TPS
 from tests.support.answers import GREEDY, ask, listen
 from tests.support.benches import Driver
 
@@ -49,10 +51,21 @@ def test_a_random_seed_is_told_so_that_the_answer_can_be_had_again(loaded: Drive
 def test_text_comes_in_longer_bundles_where_the_engines_threads_take_every_core(loaded: Driver) -> None:
     facts = loaded.workbench.state.facts
     assert facts is not None
-    alone = msgspec.structs.replace(facts, devices=("CPU",), n_threads=4)
-    assert bundle_s(alone, 4) == bundle_s(alone, 2) == CROWDED_BUNDLE_S
-    assert bundle_s(alone, 8) == BUNDLE_S, "a core is left for the window"
-    assert bundle_s(msgspec.structs.replace(alone, devices=("CUDA0", "CPU")), 4) == BUNDLE_S, "a card does the work"
+    n_frames, n_s = {}, {}
+    for n_threads in (facts.n_threads, cores()):
+        loaded.load(Path(facts.path), n_ctx=1024, n_threads=n_threads)
+        answer = ask(loaded, "Once upon a time", max_tokens=150, ignore_eos=True)
+        n_frames[n_threads], n_s[n_threads] = len(answer.frames), answer.stats.decode_s
+    is_slow = 150 / n_s[cores()] < HASTY_TPS
+    apart_s = n_s[cores()] / n_frames[cores()]
+    assert apart_s > 0.9 * (CROWDED_BUNDLE_S if is_slow else HASTY_BUNDLE_S) * (1 - 2 / n_frames[cores()])
+
+
+def test_whether_a_core_is_left_depends_on_threads_and_devices() -> None:
+    assert takes_every_core(("CPU",), 4, 4)
+    assert takes_every_core(("CPU", "CPU_REPACK"), 4, 2)
+    assert not takes_every_core(("CPU",), 4, 8), "a core is left for the window"
+    assert not takes_every_core(("CUDA0", "CPU"), 4, 4), "a card does the work"
 
 
 @pytest.mark.parametrize("place", [3, 12, 25])

@@ -53,7 +53,7 @@ def test_a_number_out_of_range_is_explained_and_not_kept(page: OpenPage) -> None
     box.setText("99")
     box.committed.emit()
     assert "at most 10" in form.errors()["samples_per_second"]
-    assert page.workbench.settings["samples_per_second"] == 4
+    assert page.workbench.settings["samples_per_second"] == 2
 
 
 def test_a_value_that_the_engine_refuses_is_explained_at_its_field(page: OpenPage) -> None:
