@@ -140,8 +140,9 @@ def title_of(text: str, limit: int = TITLE_LENGTH) -> str:
     "" when the text says nothing.
     """
     for line in text.splitlines():
-        printable = "".join(" " if unicodedata.category(each) in ("Cc", "Cs") else each for each in line)
-        words = " ".join(printable.split())
+        if not line.isprintable():
+            line = "".join(" " if unicodedata.category(each) in ("Cc", "Cs") else each for each in line)
+        words = " ".join(line.split())
         if words:
             break
     else:

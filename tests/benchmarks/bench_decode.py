@@ -70,7 +70,8 @@ def decode_rows(window: BenchWindow, model: Path) -> list[Row]:
             first = plain.run(prompt, N_TOKENS, number)
             second = whole.run(prompt, N_TOKENS, number)
             window.workbench.dialogue.new(system_prompt=system_prompt)
-            window.rest(0.3)  # nobody begins a chat and sends in the same moment
+            window.choose(N_TOKENS, number)
+            window.rest(0.3)  # nobody begins a chat, changes a knob and sends in the same moment
             told = window.say(text, N_TOKENS, number)
             assert told.stats.decode_tps is not None
             # Each peer runs before and after the window, and their mean counts: a machine that drifts favours nobody.

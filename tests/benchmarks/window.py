@@ -78,10 +78,16 @@ class BenchWindow:
         self._timer_of.singleShot(int(seconds * 1000), loop, loop.quit)
         loop.exec()
 
+    def choose(self, n_tokens: int, seed: int) -> None:
+        """The options of the next answers. Before a first token is measured, let the window show them: `rest`."""
+        wanted = {"max_tokens": n_tokens, "seed": seed, "ignore_eos": True}
+        if any(self.workbench.run_options[key] != value for key, value in wanted.items()):
+            self.workbench.set_run_options(wanted)
+
     def say(self, text: str, n_tokens: int, seed: int = 1) -> Told:
         """Say something in the open chat and wait for the whole answer, which ignores the model's own end."""
         workbench = self.workbench
-        workbench.set_run_options({"max_tokens": n_tokens, "seed": seed, "ignore_eos": True})
+        self.choose(n_tokens, seed)
         seen: list[float] = []
         leave = workbench.subscribe(Token, lambda _event: seen.append(time.perf_counter()) if not seen else None)
         finished: list[MessageFinished] = []

@@ -70,6 +70,7 @@ class ChatPresenter:
         self._rows: tuple[ConversationRow, ...] = ()
         self._query = ""
         self._header, self._composer, self._progress = Header(), ComposerState(), Progress()
+        self._labelled = ("", "")  # a path, and what its model is called
         self._empty: Empty | None = None
         self._strip: Strip | None = None
         self._waiting_text: str | None = None
@@ -435,8 +436,14 @@ class ChatPresenter:
             self._strip = strip
             surface.show_strip(strip)
 
+    def _label_of(self, path: str) -> str:
+        """What a model is called; asked several times for each state of the engine, of the same model mostly."""
+        if path != self._labelled[0]:
+            self._labelled = path, model_label(Path(path))
+        return self._labelled[1]
+
     def _header_of(self, state: EngineState) -> Header:
-        label = model_label(Path(state.model_path)) if state.model_path else ""
+        label = self._label_of(state.model_path) if state.model_path else ""
         return Header(
             self._title,
             state.model_path,
@@ -448,7 +455,7 @@ class ChatPresenter:
 
     def _composer_of(self, state: EngineState) -> ComposerState:
         return ComposerState(
-            model_label(Path(state.model_path)) if state.model_path and state.phase is not Phase.LOST else "",
+            self._label_of(state.model_path) if state.model_path and state.phase is not Phase.LOST else "",
             can_stop=state.is_busy or self._waiting_text is not None,
             can_send=(not state.is_busy or self.is_coming) and self._waiting_text is None,
             can_force=state.can_force,
@@ -458,7 +465,7 @@ class ChatPresenter:
         )
 
     def _progress_of(self, state: EngineState) -> Progress:
-        label = model_label(Path(state.model_path)) if state.model_path else ""
+        label = self._label_of(state.model_path) if state.model_path else ""
         if not state.responsive and state.is_busy:
             return Progress(Doing.UNRESPONSIVE, label)
         if state.stopping:
