@@ -18,7 +18,7 @@ from tests.benchmarks.window import BenchWindow
 
 N_CTX = 4096
 N_TOKENS = 200
-ROUNDS = 7
+ROUNDS = 15  # with 7 the median still wanders by three percent on a shared machine
 
 
 class Peer:
