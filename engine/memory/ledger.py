@@ -297,9 +297,10 @@ def _host_entries(use: MemoryUse, vocab_bytes: int | None, *, is_measured: bool)
     if mapped:
         found.append(Entry(Part.MAPPED, mapped, "pages of the file whose weights were also copied"))
     tables = use.vocab_bytes if use.vocab_bytes is not None else vocab_bytes
-    overhead = use.base_rss_bytes + (tables or 0)
+    overhead = use.base_rss_bytes + (tables or 0) + use.work_bytes
     how = f"the engine's process {bytes_text(use.base_rss_bytes)}"
     how += f" + the tokenizer {bytes_text(tables)}" if tables else ""
     how += ", measured" if is_measured else ", assumed"
+    how += f"; ggml's work buffer {bytes_text(use.work_bytes)}" if use.work_bytes else ""
     found.append(Entry(Part.OVERHEAD, overhead, how, is_estimate=use.is_dry))
     return found

@@ -92,6 +92,7 @@ class MemoryUse(msgspec.Struct, frozen=True):
         draft: of the draft model that is loaded beside it, None where there is none.
         staged_bytes: the largest copy that the load holds in RAM for a moment; None where not known.
         awaited_bytes: the weights that RAM gets only when the copies are gone, 0 with mmap.
+        work_bytes: what ggml converts attention's scores in on the CPU, 0 with flash attention.
         peak_rss_bytes: the most that was resident while loading, from the opening of the model on; None where not told.
         file_rss_bytes: how much of `rss_bytes` is pages of files, which the system may take back; None where not told.
     """
@@ -108,6 +109,7 @@ class MemoryUse(msgspec.Struct, frozen=True):
     draft: DraftUse | None = None
     staged_bytes: int | None = None
     awaited_bytes: int = 0
+    work_bytes: int = 0
     peak_rss_bytes: int | None = None
     file_rss_bytes: int | None = None
 

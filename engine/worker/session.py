@@ -31,7 +31,7 @@ from engine.worker.calls import Calls, each_call
 from engine.worker.fingerprint import fingerprint
 from engine.worker.mapped import mapped_extra, placed_tensors, staged_bytes
 from engine.worker.refusals import context_trouble, load_trouble
-from engine.worker.resident import begin_peak, file_bytes, peak_bytes
+from engine.worker.resident import begin_peak, file_bytes, peak_bytes, work_bytes
 from engine.worker.samplers import SamplerChain
 from engine.worker.states import with_states
 
@@ -421,6 +421,9 @@ def open_session(
         took_s=time.monotonic() - started,
         staged_bytes=staged_bytes(placed, bool(options["mmap"])),
         awaited_bytes=0 if options["mmap"] else sum(each.model_bytes for each in buffers if each.is_host),
+        work_bytes=work_bytes(
+            model, context, options, buffers, _flash_attention(str(options["flash_attn"]), log.lines)
+        ),
         peak_rss_bytes=peak_bytes() if counts_peak else None,
         file_rss_bytes=None if is_dry else file_bytes(),
     )

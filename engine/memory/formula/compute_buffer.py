@@ -198,6 +198,14 @@ def scores_bytes(a: Architecture, context: Context) -> tuple[int, int]:
     return 4 * context.n_tokens * heads * context.n_ctx_seq, heads
 
 
+def work_bytes(a: Architecture, context: Context) -> int:
+    """ggml's work buffer on the CPU, where it is worth a word: the scores as 16-bit numbers, to multiply values with.
+
+    Source: ggml-cpu.c, `ggml_graph_plan` (GGML_OP_MUL_MAT: the second matrix in the type that the first is multiplied in).
+    """
+    return 0 if context.type_v is TensorType.F32 else scores_bytes(a, context)[0] // 2
+
+
 def _widest_layer(a: Architecture) -> int:
     return max(range(a.n_layer_all), key=lambda il: a.n_head[il] * a.head_k[il] if a.has_cache[il] else -1)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from engine.base.fields import Value
 from engine.gguf.header import Header
 from engine.memory.formula.architecture import Architecture, FormulaUnknown, architecture_of
-from engine.memory.formula.compute_buffer import LEAST_OFFLOADED, ComputeParts, compute_of
+from engine.memory.formula.compute_buffer import LEAST_OFFLOADED, ComputeParts, compute_of, work_bytes
 from engine.memory.formula.context import Context, context_of
 from engine.memory.formula.kv_cache import layer_cache_bytes
 from engine.memory.formula.output_buffer import output_bytes
@@ -112,6 +112,7 @@ class Formula:
             rss_bytes=None,
             n_ctx=context.n_ctx,
             took_s=0.0,
+            work_bytes=work_bytes(architecture, context) if caches.get(CPU) else 0,
         )
         return Predicted(use, compute.is_exact and not machine.devices and not overrides)
 

@@ -88,6 +88,16 @@ def test_published_models_take_what_the_formula_says(name: str, engine: DryRuns,
     assert by_formula(path, OPTIONS[0]).is_compute_exact == (name in EXACT)
 
 
+@pytest.mark.parametrize("options", [{}, {"flash_attn": "off"}, {"flash_attn": "off", "type_v": "f32"}], ids=str)
+def test_so_is_the_processors_work_buffer(
+    smollm2: Path, gemma3: Path, options: dict[str, Value], engine: DryRuns
+) -> None:
+    for path, n_heads in ((smollm2, 9), (gemma3, 4)):
+        found = by_formula(path, {**options, "n_ctx": 1024}).use.work_bytes
+        assert found == engine.memory(path, {**options, "n_ctx": 1024}).work_bytes
+        assert found == (2 * 512 * n_heads * 1024 if options == {"flash_attn": "off"} else 0)
+
+
 @pytest.mark.parametrize("model", ["smollm2", "gemma3"])
 @pytest.mark.parametrize(
     "options",

@@ -341,7 +341,7 @@ def test_every_byte_of_the_formula_stands_once_in_the_ledger(
 ) -> None:
     use = Formula([published(name, *WEIGHTS)]).predict(options, machine).use
     ledger = ledger_of(use, machine.devices, ram_total_bytes=None, ram_free_bytes=None)
-    beside = use.output_bytes + use.mapped_bytes + use.base_rss_bytes + (use.vocab_bytes or 0)
+    beside = use.output_bytes + use.mapped_bytes + use.base_rss_bytes + (use.vocab_bytes or 0) + use.work_bytes
     assert ledger.sum_bytes == total(use) + beside
     alone = sum(each.size_bytes for each in WEIGHTS)
     assert alone <= sum(each.model_bytes for each in use.buffers) <= 2 * alone
