@@ -4,29 +4,40 @@ Reader threads post to the bus and never touch a widget; this timer takes what c
 flood of tokens cannot stop the window from drawing. Rejected: a queued Qt signal per event (two hundred wake-ups a
 second, and a cross-thread signal is what the rules forbid), a timer without a budget (a flood would freeze a frame).
 
+Only while a prompt is read does a post wake the window by itself: few come then, the last of them is the first token, and
+the engine's threads pay for every tick that finds nothing.
+
 Source: ARCHITECTURE.md, “The way of one token”.
 """
 
 from __future__ import annotations
 
+import enum
 import time
 from collections import deque
 from collections.abc import Callable
 
-from PySide6.QtCore import QObject, Qt, QTimer
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QTimer
 
 from engine.base.bus import Bus
 
 BUSY_MS = 16
-# An answer's text comes in frames 50 ms apart or more, 100 where the engine's threads take every core; each tick takes from
-# the processor that writes it.
-WRITING_MS = 50
-CROWDED_MS = 100
 IDLE_MS = 50
+WAKE = QEvent.Type(QEvent.registerEventType())
 BUDGET_MS = 8.0
 QUIET_AFTER_S = 2.0
 KEPT_TICKS = 4096
 _CHUNK = 32  # events between two looks at the clock
+
+
+class Pace(enum.IntEnum):
+    """How often a busy bridge ticks, in ms: as often as the worker sends something, as each tick takes from its processor."""
+
+    SHORT = BUSY_MS
+    READING = 120  # a prompt: a few events until the first token, each handed out when it is posted, tick or no tick
+    WRITING = 50  # an answer's text comes in frames 50 ms apart or more
+    CROWDED = 100  # the same where the engine's threads take every core
+    HASTY = 250  # the same for text that nobody reads along with: all that changes then is drawn in one go
 
 
 class Bridge(QObject):
@@ -52,6 +63,8 @@ class Bridge(QObject):
         self._now_s = now_s
         self._delays_ms: deque[float] = deque(maxlen=KEPT_TICKS)
         self._active, self._busy_ms = False, BUSY_MS
+        self._is_called = False
+        bus.on_own_post = self.soon
         self._last_event_s = now_s()
         self._due_s = 0.0
         self._timer = QTimer(self)
@@ -66,6 +79,7 @@ class Bridge(QObject):
 
     def stop(self) -> None:
         """Stop the timer; what is still in the bus stays there (`pump_now` takes it)."""
+        self._bus.on_own_post = self._bus.on_foreign_post = None
         self._timer.stop()
 
     @property
@@ -74,18 +88,39 @@ class Bridge(QObject):
 
     @property
     def interval_ms(self) -> int:
-        """The present tick: 16 ms while something happens, 50 or 100 ms while an answer is written, 50 after two quiet seconds."""
+        """The present tick: a `Pace` while something happens, 50 ms after two quiet seconds."""
         return self._timer.interval()
 
-    def set_active(self, active: bool, *, is_writing: bool = False, is_crowded: bool = False) -> None:
-        """Keep the short tick while a run, a load or a download is on, however quiet it is; while text comes a longer one.
-
-        `is_crowded`: the engine's threads take every core.
-        """
+    def set_active(self, active: bool, pace: Pace = Pace.SHORT) -> None:
+        """Keep this pace while a run, a load or a download is on, however quiet it is."""
         self._active = active
-        self._busy_ms = BUSY_MS if not is_writing else CROWDED_MS if is_crowded else WRITING_MS
+        self._busy_ms = int(pace)
+        self._bus.on_foreign_post = self._call if active and pace is Pace.READING else None
         if active:
             self._set_interval(self._busy_ms)
+
+    def soon(self) -> None:
+        """Tick within 16 ms, once: the window's own thread posted something, and a click wants its answer at once."""
+        if self._timer.isActive() and self._timer.interval() > BUSY_MS:
+            self._due_s = self._now_s() + BUSY_MS / 1000
+            self._timer.setInterval(BUSY_MS)
+
+    def _call(self) -> None:
+        """From any thread: something was posted that is not to wait for a tick."""
+        if not self._is_called:
+            self._is_called = True
+            QCoreApplication.postEvent(self, QEvent(WAKE))
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() != WAKE:
+            return super().event(event)
+        self._is_called = False  # before the pump: what is posted from here on calls anew
+        begin_s = self._now_s()
+        if self.pump_now():
+            self._last_event_s = begin_s
+        if self._now_s() - begin_s >= self._budget_s:
+            self.soon()
+        return True
 
     def delays_ms(self) -> tuple[float, ...]:
         """How late each of the last ticks came, in ms, oldest first; what the window's thread spent elsewhere."""
@@ -111,7 +146,9 @@ class Bridge(QObject):
         if self.pump_now():
             self._last_event_s = begin_s
             self._set_interval(self._busy_ms)
-        elif not self._active and begin_s - self._last_event_s >= QUIET_AFTER_S:
+        elif self._active:
+            self._set_interval(self._busy_ms)  # after `soon`
+        elif begin_s - self._last_event_s >= QUIET_AFTER_S:
             self._set_interval(IDLE_MS)
         # Due from this tick, early or late: Qt keeps a repeating timer's rhythm, so the tick after a late one comes
         # early, and a due time that only moved forward would hide every delay after it.

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QCoreApplication, QSize, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLayout, QSizePolicy, QWidget
+from PySide6.QtWidgets import QFrame, QSizePolicy, QWidget
 
 from gui.actions import keys_text
 from gui.footer_part import FooterPart, PartContent
@@ -79,14 +79,8 @@ class Footer(QFrame):
         set_kind(self, "footer")
         self.setAccessibleName(self.tr("State of the model and of this computer"))
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 1, 0, 0)
-        layout.setSpacing(0)
-        layout.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)
-        for key in ("model", "context", "speed", "ram", "vram", "cpu"):
-            layout.addWidget(self._part(key, stretches=key == "model"))
-        layout.addStretch(1)
-        layout.addWidget(self._part("palette"))
+        for key in ("model", "context", "speed", "ram", "vram", "cpu", "palette"):
+            self._part(key, stretches=key == "model")
         theme.changed.connect(self._fit)
         for part in self._parts.values():
             part.outgrown.connect(self._fit)
@@ -188,7 +182,7 @@ class Footer(QFrame):
         return f"{self.tr('unknown')}\n{text}" if value is None else f"{text}\n{opens}"
 
     def _part(self, key: str, *, stretches: bool = False) -> FooterPart:
-        part = FooterPart(key, self._theme, stretches=stretches)
+        part = FooterPart(key, self._theme, stretches=stretches, parent=self)
         part.clicked.connect(lambda _=False: self.part_clicked.emit(key))
         self._parts[key] = part
         return part
@@ -202,7 +196,10 @@ class Footer(QFrame):
         return QSize(0, self.height())
 
     def _fit(self) -> None:
-        """Share the width out: with bars if there is room for them, and the model's name gets what is left."""
+        """Share the width out: with bars if there is room for them, and the model's name gets what is left.
+
+        By hand: a layout would ask the whole window to lay itself out again for each figure that grew by a digit.
+        """
         height = self._theme.px(30)
         self.setFixedHeight(height + 2)
         model = self._parts["model"]
@@ -214,7 +211,11 @@ class Footer(QFrame):
                 break
             if self._parts[key] in shown:
                 widths[shown.index(self._parts[key])] = self._parts[key].text_width()
-        for part, width in zip(shown, widths, strict=True):
-            part.setFixedSize(width, height)
         left = self.width() - sum(widths)
-        model.setFixedSize(max(model.least_width(), min(model.text_width(), left)), height)
+        x = max(model.least_width(), min(model.text_width(), left))
+        model.setGeometry(0, 1, x, height)
+        for part, width in zip(shown, widths, strict=True):
+            if part.key == "palette":
+                x = max(x, self.width() - width)
+            part.setGeometry(x, 1, width, height)
+            x += width

@@ -62,6 +62,8 @@ class FooterPart(QAbstractButton):
         self._reserved = 0
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)  # else all that lies behind is drawn for each figure
+        self._font, self._metrics = self._fonts()
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         theme.changed.connect(self._restyle)
 
@@ -106,20 +108,19 @@ class FooterPart(QAbstractButton):
 
     def least_width(self) -> int:
         """The width with the text shortened to a few letters."""
-        return self._text_width() - self._metrics().horizontalAdvance(self._content.text) + self._theme.px(60)
+        return self._text_width() - self._metrics.horizontalAdvance(self._content.text) + self._theme.px(60)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         theme, content = self._theme, self._content
         area = self.rect()
-        if self.isDown() or self.underMouse():
-            painter.fillRect(area, theme.color("surface3"))
+        painter.fillRect(area, theme.color("surface3" if self.isDown() or self.underMouse() else "surface1"))
         painter.fillRect(QRect(area.right(), 0, 1, area.height()), theme.color("hairline"))
         if self.hasFocus():
             painter.setPen(QPen(theme.color("accent"), 1))
             painter.drawRoundedRect(QRectF(area).adjusted(1.5, 1.5, -2.5, -1.5), 5, 5)
-        painter.setFont(self._font())
+        painter.setFont(self._font)
         middle_y = area.height() / 2
         x = PAD
         if content.dot_role:
@@ -129,7 +130,7 @@ class FooterPart(QAbstractButton):
             x += DOT + GAP
         text, bar_width = self._fit()
         painter.setPen(theme.color("text3" if content.quiet else "text2"))
-        metrics = self._metrics()
+        metrics = self._metrics
         line = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft | Qt.TextFlag.TextSingleLine
         width = metrics.horizontalAdvance(text)
         painter.drawText(QRect(x, 0, width + 2, area.height()), line, text)
@@ -171,7 +172,7 @@ class FooterPart(QAbstractButton):
 
     def _fit(self) -> tuple[str, int]:
         """The text and the bar's width that fit the present width."""
-        content, metrics = self._content, self._metrics()
+        content, metrics = self._content, self._metrics
         room = self.width() - (self._text_width() - metrics.horizontalAdvance(content.text))
         if self._has_bar() and metrics.horizontalAdvance(content.text) + GAP + content.bar_width <= room:
             return content.text, content.bar_width
@@ -183,27 +184,25 @@ class FooterPart(QAbstractButton):
         return self._content.bar is not None or bool(self._content.history)
 
     def _text_width(self) -> int:
-        content, metrics = self._content, self._metrics()
+        content, metrics = self._content, self._metrics
         width = 2 * PAD + metrics.horizontalAdvance(content.text) + 1
         width += DOT + GAP if content.dot_role else 0
         return width + (self._tail_gap() + metrics.horizontalAdvance(content.tail) if content.tail else 0)
 
     def _tail_gap(self) -> int:
         """A tail beside a bar keeps its distance; one that goes on after the text stands a blank behind it."""
-        return GAP if self._has_bar() else self._metrics().horizontalAdvance(" ")
+        return GAP if self._has_bar() else self._metrics.horizontalAdvance(" ")
 
     def _bar_color(self) -> QColor:
         colour = self._content.bar_color
         return self._theme.plot_color(colour) if isinstance(colour, int) else self._theme.color(colour)
 
-    def _font(self) -> QFont:
+    def _fonts(self) -> tuple[QFont, QFontMetrics]:
         font = self._theme.ui_font(12)
         font.setFeature(QFont.Tag("tnum"), 1)
-        return font
-
-    def _metrics(self) -> QFontMetrics:
-        return QFontMetrics(self._font())
+        return font, QFontMetrics(font)
 
     def _restyle(self) -> None:
+        self._font, self._metrics = self._fonts()
         self._reserved = self._text_width()
         self.update()

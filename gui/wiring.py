@@ -6,6 +6,7 @@ Nothing here decides: that is `footer_feed`'s, `remedies`' and the panels' prese
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from PySide6.QtCore import QObject, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices
 
 from engine.base.bus import Unsubscribe
-from engine.base.cores import cores, takes_every_core
+from engine.base.cores import HASTY_TPS, cores, takes_every_core
 from engine.base.errors import KnownError, Remedy, RemedyKind, Trouble
 from engine.runtime.supervisor import EngineState, Phase
 from engine.wire.messages import FinishReason, RunStats
@@ -27,7 +28,7 @@ from engine.workbench.events import (
     TroubleShown,
 )
 from gui.actions import Action, ActionGroup
-from gui.bridge import Bridge
+from gui.bridge import Bridge, Pace
 from gui.faults import Faults
 from gui.footer import DOT, FooterState
 from gui.footer_feed import footer_values
@@ -42,7 +43,7 @@ from gui.remedies import Remedies
 from gui.theme import Mode, Theme
 
 FOOTER_EVERY_MS = 500  # faster figures cannot be read, and each look takes processor from the engine
-HARDWARE_EVERY_MS = 1000
+HARDWARE_EVERY_MS = 1000  # while the engine's threads take every core, the whole footer changes with these
 
 
 def build_window(
@@ -101,6 +102,8 @@ class Wiring(QObject):
         self._closed = False
         self._last_run: RunStats | None = None
         self._thinking = False
+        self._is_crowded = False
+        self._writing_since: tuple[float, int] | None = None  # seconds, and the tokens in the cache then
         self._told_contended = False
         self._theme_setting = Mode.SYSTEM
         self._lost_cards: list[tuple[NoticeArea, NoticeCard]] = []
@@ -181,8 +184,14 @@ class Wiring(QObject):
     def _engine_changed(self, event: EngineChanged) -> None:
         state = event.state
         is_writing, facts = state.phase is Phase.WRITING, state.facts
-        is_crowded = is_writing and facts is not None and takes_every_core(facts.devices, facts.n_threads, cores())
-        self.bridge.set_active(state.is_busy, is_writing=is_writing, is_crowded=is_crowded)
+        self._is_crowded = (
+            is_writing and facts is not None and takes_every_core(facts.devices, facts.n_threads, cores())
+        )
+        if not is_writing:
+            self._writing_since = None
+        elif self._writing_since is None:
+            self._writing_since = time.perf_counter(), state.n_past
+        self.bridge.set_active(state.is_busy, self._pace(state))
         if state.phase is Phase.READING:
             self._thinking = False
             self._hardware_timer.start()  # the next look a second from now, not just before the first token
@@ -196,6 +205,18 @@ class Wiring(QObject):
             self._forget_lost()
         if state.phase is Phase.LOADING:
             self._last_run = None
+
+    def _pace(self, state: EngineState) -> Pace:
+        """How often to look: as often as the worker sends text (`engine.worker.writing` goes by the same rule)."""
+        if state.phase is Phase.READING and not state.stopping:
+            return Pace.READING
+        if self._writing_since is None or state.stopping:
+            return Pace.SHORT
+        if not self._is_crowded:
+            return Pace.WRITING
+        since_s, n_then = self._writing_since
+        is_hasty = state.n_past - n_then > HASTY_TPS * (time.perf_counter() - since_s)
+        return Pace.HASTY if is_hasty else Pace.CROWDED
 
     def _tell_lost(self, trouble: Trouble) -> None:
         """Where the chat is, and where the user is."""
@@ -219,6 +240,9 @@ class Wiring(QObject):
                     area.remove(card)
 
     def _text_came(self, event: MessageText) -> None:
+        if self._is_crowded:
+            state = self._workbench.state
+            self.bridge.set_active(state.is_busy, self._pace(state))
         thinking = bool(event.thinking) and not event.text
         if thinking != self._thinking:
             self._thinking = thinking
@@ -244,7 +268,7 @@ class Wiring(QObject):
 
     def _footer_soon(self) -> None:
         if not self._footer_timer.isActive() and not self._closed:
-            self._footer_timer.start()
+            self._footer_timer.start(HARDWARE_EVERY_MS if self._is_crowded else FOOTER_EVERY_MS)
 
     def _show_footer(self) -> None:
         footer = self._window.footer
@@ -261,7 +285,10 @@ class Wiring(QObject):
         footer.set_speed(values.prefill_tps, values.decode_tps)
 
     def _show_load(self) -> None:
-        """Memory and processor, twice a second while somebody can see them."""
+        """Memory and processor, once a second while somebody can see them; with them whatever else waits to be shown."""
+        if self._footer_timer.isActive():
+            self._footer_timer.stop()
+            self._show_footer()
         if not self._window.isVisible() or self._window.isMinimized() or self._workbench.recorder is None:
             return
         from gui.panels.inspector.presenter.hardware import HardwarePresenter

@@ -10,6 +10,9 @@ from collections.abc import Iterable
 
 import psutil
 
+HASTY_TPS = 40.0
+"""Tokens a second that nobody reads along with."""
+
 
 def cores() -> int:
     """The logical cores that this process may use."""

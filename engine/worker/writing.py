@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
-from engine.base.cores import cores, takes_every_core
+from engine.base.cores import HASTY_TPS, cores, takes_every_core
 from engine.base.errors import KnownError
 from engine.chat.context import overflow_trouble
 from engine.chat.stream import StopMatcher
@@ -45,8 +45,6 @@ BUNDLE_S = 0.05
 """Pieces that come within so short a time travel in one frame: as often as a window draws them."""
 CROWDED_BUNDLE_S = 0.1
 """The same where the engine's threads take every core, and each frame takes from all of them."""
-HASTY_TPS = 40.0
-"""Tokens a second that nobody reads along with."""
 HASTY_BUNDLE_S = 0.25
 """Where the engine's threads take every core and text comes faster than it can be read. On two cores, ten frames a second
 cost a twentieth of the speed.

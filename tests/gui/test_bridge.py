@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
+import pytest
+
 from engine.base.bus import Bus
-from gui.bridge import BUSY_MS, IDLE_MS, QUIET_AFTER_S, WRITING_MS, Bridge
+from gui.bridge import BUSY_MS, IDLE_MS, QUIET_AFTER_S, Bridge, Pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +88,80 @@ def test_it_keeps_the_short_tick_while_a_run_is_active(qtbot) -> None:
     bridge.stop()
 
 
-def test_while_an_answer_is_written_the_tick_is_longer(qtbot) -> None:
+@pytest.mark.parametrize("pace", [Pace.WRITING, Pace.CROWDED, Pace.HASTY])
+def test_while_an_answer_is_written_the_tick_is_longer(qtbot, pace: Pace) -> None:
     bus = Bus()
     bridge = Bridge(bus)
-    bridge.set_active(True, is_writing=True)
+    bridge.set_active(True, pace)
     bridge.start()
     n_before = len(bridge.delays_ms())
     bus.post(Piece(1))
     qtbot.waitUntil(lambda: len(bridge.delays_ms()) >= n_before + 3, timeout=3000)
-    assert bridge.interval_ms == WRITING_MS, "text that came does not shorten it"
+    assert bridge.interval_ms == pace, "text that came does not shorten it"
     bridge.set_active(True)
     assert bridge.interval_ms == BUSY_MS
     bridge.stop()
+
+
+def test_what_the_window_posts_itself_is_handed_out_soon_and_the_pace_is_kept(qtbot) -> None:
+    bus, seen = Bus(), []
+    bus.subscribe(Piece, lambda piece: seen.append(piece.number))
+    bridge = Bridge(bus)
+    bridge.set_active(True, Pace.HASTY)
+    bridge.start()
+    qtbot.waitUntil(lambda: len(bridge.delays_ms()) >= 1, timeout=3000)  # from here on this thread is the pumping one
+    bus.post(Piece(1))
+    assert bridge.interval_ms == BUSY_MS
+    qtbot.waitUntil(lambda: seen == [1], timeout=3000)
+    assert bridge.interval_ms == Pace.HASTY
+    threading.Thread(target=bus.post, args=(Piece(2),)).start()
+    qtbot.waitUntil(lambda: seen == [1, 2], timeout=3000)
+    assert bridge.interval_ms == Pace.HASTY, "what another thread posts can wait for the next tick"
+    bridge.soon()
+    assert bridge.interval_ms == BUSY_MS
+    qtbot.waitUntil(lambda: bridge.interval_ms == Pace.HASTY, timeout=3000)
+    bridge.stop()
+
+
+def test_while_a_prompt_is_read_a_post_of_another_thread_needs_no_tick(qtbot) -> None:
+    bus, seen = Bus(), []
+    bus.subscribe(Piece, lambda piece: seen.append((piece.number, threading.get_ident())))
+    bridge = Bridge(bus)  # not started: it never ticks
+
+    def post() -> None:
+        for number in range(3):
+            bus.post(Piece(number))
+
+    bridge.set_active(True, Pace.READING)
+    thread = threading.Thread(target=post)
+    thread.start()
+    qtbot.waitUntil(lambda: len(seen) == 3, timeout=3000)
+    thread.join()
+    assert seen == [(number, threading.get_ident()) for number in range(3)]
+    bridge.set_active(True, Pace.WRITING)
+    thread = threading.Thread(target=post)
+    thread.start()
+    thread.join()
+    qtbot.wait(100)
+    assert len(seen) == 3, "while text comes, the tick decides"
+
+
+def test_what_a_handler_posts_is_handed_out_in_the_same_pump(qtbot) -> None:
+    bus, seen, woken = Bus(), [], []
+    bus.on_own_post = lambda: woken.append(1)
+
+    def first(piece: Piece) -> None:
+        seen.append(piece.number)
+        if piece.number < 3:
+            bus.post(Piece(piece.number + 1))
+
+    bus.subscribe(Piece, first)
+    bus.post(Piece(1))
+    assert bus.pump() == 3
+    assert seen == [1, 2, 3]
+    assert woken == []
+    bus.post(Piece(9))
+    assert woken == [1]
 
 
 def test_late_ticks_are_measured(qtbot) -> None:

@@ -148,6 +148,6 @@ def test_a_tail_that_goes_on_after_the_text_is_a_blank_away(footer: Footer) -> N
     part = footer.part("model")
     apart = part.text_width()
     footer.set_model(FooterState.NONE)
-    metrics = part._metrics()
+    metrics = part._metrics
     joined = metrics.horizontalAdvance("x") + metrics.horizontalAdvance(" ") + metrics.horizontalAdvance("· ready")
     assert apart == joined + 2 * PAD + 1 + DOT + GAP
