@@ -184,13 +184,11 @@ class Wiring(QObject):
     def _engine_changed(self, event: EngineChanged) -> None:
         state = event.state
         is_writing, facts = state.phase is Phase.WRITING, state.facts
-        self._is_crowded = (
-            is_writing and facts is not None and takes_every_core(facts.devices, facts.n_threads, cores())
-        )
         if not is_writing:
-            self._writing_since = None
+            self._writing_since, self._is_crowded = None, False
         elif self._writing_since is None:
             self._writing_since = time.perf_counter(), state.n_past
+            self._is_crowded = facts is not None and takes_every_core(facts.devices, facts.n_threads, cores())
         self.bridge.set_active(state.is_busy, self._pace(state))
         if state.phase is Phase.READING:
             self._thinking = False

@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass
 
 import pytest
+from PySide6.QtCore import QCoreApplication
 
 from engine.base.bus import Bus
 from gui.bridge import BUSY_MS, IDLE_MS, QUIET_AFTER_S, Bridge, Pace
@@ -142,8 +143,10 @@ def test_while_a_prompt_is_read_a_post_of_another_thread_needs_no_tick(qtbot) ->
     thread = threading.Thread(target=post)
     thread.start()
     thread.join()
-    qtbot.wait(100)
+    QCoreApplication.sendPostedEvents()
     assert len(seen) == 3, "while text comes, the tick decides"
+    bridge.pump_now()
+    assert len(seen) == 6
 
 
 def test_what_a_handler_posts_is_handed_out_in_the_same_pump(qtbot) -> None:

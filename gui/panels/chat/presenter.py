@@ -352,7 +352,8 @@ class ChatPresenter:
             if not was_new:
                 self._surface.show_draft(event.draft)
             self._surface.show_system_prompt(event.system_prompt)
-            if not self._query:
+            # A chat that has just begun is told with the list that has it, so that the list is drawn once.
+            if not self._query and (not was_new or any(row.id == event.conversation_id for row in self._rows)):
                 self._tell_list()
         self._refresh_engine()
 

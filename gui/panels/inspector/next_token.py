@@ -150,6 +150,8 @@ class NextTokenSection(Section):
             on_folded=lambda folded: state.set_flag(FOLD, folded),
         )
         self._lay_out(body)
+        theme.changed.connect(self._keep_room)
+        self._keep_room()
         body.installEventFilter(self)
         presenter, bus = self.presenter, context.bus
         self._subscriptions: tuple[Unsubscribe, ...] = (
@@ -203,6 +205,12 @@ class NextTokenSection(Section):
             if not self.what_if_fold.is_folded:
                 self.what_if.refresh()
 
+    def _keep_room(self) -> None:
+        """As high without bars as with them: else the first token would move and draw anew all that stands below."""
+        parts = (self.place, self.bars, self.steps_fold, self.what_if_fold)
+        heights = sum(each.sizeHint().height() for each in parts)
+        self.body.setMinimumHeight(heights + Theme.SPACE[0] * len(parts))
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() in (QEvent.Type.Show, QEvent.Type.Hide):
             self.presenter.set_visible(event.type() == QEvent.Type.Show)
@@ -245,4 +253,5 @@ class NextTokenSection(Section):
         column.addWidget(self.bars)
         column.addWidget(self.steps_fold)
         column.addWidget(self.what_if_fold)
+        column.addStretch(1)
         self.what_if_fold.folded_changed.connect(lambda folded: None if folded else self.what_if.refresh())

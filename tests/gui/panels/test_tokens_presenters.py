@@ -194,7 +194,7 @@ class HandWorkbench:
     """The parts of the façade that the two presenters use, with their state in the open."""
 
     def __init__(self) -> None:
-        facts: Any = SimpleNamespace(n_vocab=N_VOCAB, fingerprint="one")
+        facts: Any = SimpleNamespace(n_vocab=N_VOCAB, fingerprint="one", devices=("CUDA0",), n_threads=2)
         self.state = EngineState(phase=Phase.READY, facts=facts)
         self.chain = Chain.default()
         self.run_options = {"seed": 7}
@@ -441,6 +441,20 @@ def test_while_an_answer_is_written_it_is_looked_at_once_a_second_at_most(lookin
     assert looking.views[-1].place is Place.LIVE
 
 
+def test_where_the_engine_takes_every_core_it_is_looked_at_half_as_often(looking: Looking) -> None:
+    facts: Any = SimpleNamespace(n_vocab=N_VOCAB, fingerprint="crowded", devices=("CPU",), n_threads=100_000)
+    looking.workbench.state = replace(looking.workbench.state, facts=facts)
+    looking.presenter.engine_changed(looking.workbench.state)
+    looking.workbench.dialogue.is_writing = True
+    looking.workbench.is_now(Phase.WRITING)
+    for _ in range(80):
+        looking.presenter.text_came()
+        if looking.lab.open:
+            looking.lab.answer(taken(4))
+        looking.clock.move(0.05)
+    assert 2 <= looking.lab.n_asked <= 3, "in four seconds"
+
+
 def test_an_answer_that_ended_before_it_could_be_looked_at_is_no_fault(looking: Looking) -> None:
     looking.workbench.dialogue.is_writing = True
     looking.workbench.is_now(Phase.WRITING)
@@ -497,7 +511,7 @@ def test_without_a_model_or_a_text_the_section_says_so(looking: Looking) -> None
 def test_another_model_makes_what_was_shown_worthless(looking: Looking) -> None:
     looking.after_answer()
     looking.lab.answer(taken(4))
-    other: Any = SimpleNamespace(n_vocab=5, fingerprint="two")
+    other: Any = SimpleNamespace(n_vocab=5, fingerprint="two", devices=("CUDA0",), n_threads=2)
     looking.workbench.state = replace(looking.workbench.state, facts=other)
     looking.presenter.engine_changed(looking.workbench.state)
     assert looking.views[-1].doing is next_token.Doing.WAITING

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from engine.base.clock import Clock
+from engine.base.cores import cores, takes_every_core
 from engine.base.errors import KnownError, Trouble
 from engine.runtime.supervisor import EngineState, Phase
 from engine.store.rows import MessageId, MessageState, Role
@@ -27,6 +28,7 @@ from gui.panels.inspector.presenter.distribution import StepRow, TokenRow, rows_
 N_TOP = 64  # tokens asked for: more than are shown, so that those that were cut are known too
 N_ROWS, N_ROWS_AT_TEMPERATURE = 6, 8
 PEEK_EVERY_S = 1.0  # while an answer is written each look takes a little of the processor that writes it
+CROWDED_PEEK_EVERY_S = 2.0  # where the engine's threads take every core: a look costs as much as a token or two
 N_TOP_LIVE = 16
 WITH_MODEL = (Phase.READY, Phase.READING, Phase.WRITING, Phase.WORKING)
 
@@ -103,6 +105,7 @@ class NextTokenPresenter:
         self._is_stopped = False
         self._asked_with: object = None
         self._peeked_s = float("-inf")
+        self._peek_every_s = PEEK_EVERY_S
         self._taken: NextTaken | None = None
         self._taken_at: Spot | None = None
         self._trouble: Trouble | None = None
@@ -256,6 +259,9 @@ class NextTokenPresenter:
         model = state.facts.fingerprint if state.facts is not None and state.phase in WITH_MODEL else ""
         if model != self._model:
             self._model, self._is_warm = model, False
+            facts = state.facts
+            is_crowded = facts is not None and takes_every_core(facts.devices, facts.n_threads, cores())
+            self._peek_every_s = CROWDED_PEEK_EVERY_S if is_crowded else PEEK_EVERY_S
             self._go(None)
             self._tell(self.view)
         elif self._again and state.phase is Phase.READY and self._request is None:
@@ -364,7 +370,7 @@ class NextTokenPresenter:
 
     def _peek(self, *, at_once: bool = False) -> None:
         now = self._clock.now_s()
-        if self._request is not None or (not at_once and now - self._peeked_s < PEEK_EVERY_S):
+        if self._request is not None or (not at_once and now - self._peeked_s < self._peek_every_s):
             return
         self._peeked_s = now
         live = self._spot = Spot(Place.LIVE, Prompt())

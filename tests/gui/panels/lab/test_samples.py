@@ -204,7 +204,7 @@ def test_nothing_is_cut_nameless_or_on_top_of_something_in_any_size_and_colour(l
         for size, n_columns in (((1440, 900), 3), ((1024, 720), 2)):
             lab.window.resize(*size)
             lab.expect_nothing_to_find()
-            assert lab.page.samples.grid.n_columns == n_columns
+            lab.wait(lambda n_columns=n_columns: lab.page.samples.grid.n_columns == n_columns, 5_000)
             lab.wait(lambda: [card.text.height() for card in lab.cards] == [wanted(card) for card in lab.cards], 5_000)
 
 
