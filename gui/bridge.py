@@ -156,4 +156,5 @@ class Bridge(QObject):
 
     def _set_interval(self, interval_ms: int) -> None:
         if self._timer.interval() != interval_ms:
-            self._timer.setInterval(interval_ms)
+            self._timer.setInterval(interval_ms)  # the next tick comes so long from now, whatever was due
+            self._due_s = self._now_s() + interval_ms / 1000

@@ -167,6 +167,18 @@ def test_what_a_handler_posts_is_handed_out_in_the_same_pump(qtbot) -> None:
     assert woken == [1]
 
 
+def test_a_tick_that_was_put_off_by_another_pace_is_not_late(qtbot) -> None:
+    clock = SteppingClock()
+    bridge = Bridge(Bus(), now_s=clock)
+    bridge.set_active(True)
+    bridge.start()
+    bridge.set_active(True, Pace.HASTY)
+    clock.time_s += Pace.HASTY / 1000
+    qtbot.waitUntil(lambda: len(bridge.delays_ms()) >= 1, timeout=3000)
+    bridge.stop()
+    assert bridge.delays_ms()[0] < 1
+
+
 def test_late_ticks_are_measured(qtbot) -> None:
     clock = SteppingClock()
     bridge = Bridge(Bus(), now_s=clock)
