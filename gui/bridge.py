@@ -101,9 +101,8 @@ class Bridge(QObject):
 
     def soon(self) -> None:
         """Tick within 16 ms, once: the window's own thread posted something, and a click wants its answer at once."""
-        if self._timer.isActive() and self._timer.interval() > BUSY_MS:
-            self._due_s = self._now_s() + BUSY_MS / 1000
-            self._timer.setInterval(BUSY_MS)
+        if self._timer.isActive():
+            self._set_interval(BUSY_MS)
 
     def _call(self) -> None:
         """From any thread: something was posted that is not to wait for a tick."""
@@ -118,8 +117,7 @@ class Bridge(QObject):
         begin_s = self._now_s()
         if self.pump_now():
             self._last_event_s = begin_s
-        if self._now_s() - begin_s >= self._budget_s:
-            self.soon()
+        self._go_on_soon(begin_s)
         return True
 
     def delays_ms(self) -> tuple[float, ...]:
@@ -150,9 +148,15 @@ class Bridge(QObject):
             self._set_interval(self._busy_ms)  # after `soon`
         elif begin_s - self._last_event_s >= QUIET_AFTER_S:
             self._set_interval(IDLE_MS)
+        self._go_on_soon(begin_s)
         # Due from this tick, early or late: Qt keeps a repeating timer's rhythm, so the tick after a late one comes
         # early, and a due time that only moved forward would hide every delay after it.
         self._due_s = begin_s + self._timer.interval() / 1000
+
+    def _go_on_soon(self, begin_s: float) -> None:
+        """What a whole budget did not hand out does not wait for a long tick."""
+        if self._now_s() - begin_s >= self._budget_s:
+            self.soon()
 
     def _set_interval(self, interval_ms: int) -> None:
         if self._timer.interval() != interval_ms:

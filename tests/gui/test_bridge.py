@@ -179,6 +179,27 @@ def test_a_tick_that_was_put_off_by_another_pace_is_not_late(qtbot) -> None:
     assert bridge.delays_ms()[0] < 1
 
 
+def test_what_a_budget_left_does_not_wait_for_a_long_tick(qtbot) -> None:
+    bus, clock, seen = Bus(), SteppingClock(), []
+
+    def slow(piece: Piece) -> None:
+        clock.time_s += 0.001
+        seen.append(piece.number)
+
+    bus.subscribe(Piece, slow)
+    bridge = Bridge(bus, now_s=clock)
+    bridge.set_active(True, Pace.HASTY)
+    for number in range(100):
+        bus.post(Piece(number))
+    bridge.start()
+    qtbot.waitUntil(lambda: bool(seen), timeout=3000)
+    assert len(seen) < 100
+    assert bridge.interval_ms == BUSY_MS
+    qtbot.waitUntil(lambda: len(seen) == 100, timeout=3000)
+    qtbot.waitUntil(lambda: bridge.interval_ms == Pace.HASTY, timeout=3000)
+    bridge.stop()
+
+
 def test_late_ticks_are_measured(qtbot) -> None:
     clock = SteppingClock()
     bridge = Bridge(Bus(), now_s=clock)

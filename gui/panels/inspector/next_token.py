@@ -150,7 +150,8 @@ class NextTokenSection(Section):
             on_folded=lambda folded: state.set_flag(FOLD, folded),
         )
         self._lay_out(body)
-        theme.changed.connect(self._keep_room)
+        for changed in (theme.changed, self.steps_fold.folded_changed, self.what_if_fold.folded_changed):
+            changed.connect(lambda *_: self._keep_room())
         self._keep_room()
         body.installEventFilter(self)
         presenter, bus = self.presenter, context.bus
